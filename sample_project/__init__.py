@@ -1,0 +1,1 @@
+"""A small shop, to see and to try what typed sessions do."""

@@ -1,0 +1,102 @@
+"""What a user gets from the package index: the files, the metadata, and no more than they asked for."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from email.message import Message
+from email.parser import HeaderParser
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+import typed_sessions
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "typed_sessions"
+
+
+def _shipped() -> set[str]:
+    """Every file of the package in this tree, less what Python leaves behind when it runs."""
+    files = (path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(ROOT).as_posix() for path in files}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZipFile]:
+    # From a copy: a build leaves build/ behind, and one that is already there would hide a file that is missing.
+    copy = tmp_path_factory.mktemp("source") / "project"
+    shutil.copytree(
+        ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "_build")
+    )
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(copy / "dist"), str(copy)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (path,) = (copy / "dist").glob("*.whl")
+    with ZipFile(path) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: ZipFile) -> Message:
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    return HeaderParser().parsestr(wheel.read(name).decode())
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel: ZipFile) -> None:
+    """Every file of typed_sessions/ is in the wheel, and no test, sample or benchmark is."""
+    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == _shipped()
+
+
+def test_the_wheel_holds_the_marker_for_type_checkers(wheel: ZipFile) -> None:
+    """A type checker of a project that installs the wheel sees the package's types."""
+    assert "typed_sessions/py.typed" in wheel.namelist()
+
+
+def test_every_folder_with_modules_is_a_package() -> None:
+    """No folder of modules lacks its __init__.py, without which the build leaves it out silently."""
+    folders = {path.parent for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts}
+    assert [folder for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
+
+
+def test_the_wheel_says_what_it_is(metadata: Message) -> None:
+    """Name, version, Python and license are those of this tree."""
+    assert metadata["Name"] == "django-typed-sessions"
+    assert metadata["Version"] == typed_sessions.__version__
+    assert metadata["Requires-Python"] == ">=3.10"
+    assert metadata["License"] == "BSD-3-Clause"
+
+
+def test_the_core_needs_django_and_msgspec_only(metadata: Message) -> None:
+    """Without an extra, the package asks for two others."""
+    core = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
+    assert sorted(line.partition(">")[0] for line in core) == ["Django", "msgspec"]
+
+
+def test_the_extras_are_the_documented_ones(metadata: Message) -> None:
+    """Each group of optional packages has the name that README and CONTRIBUTING use."""
+    extras = {"redis", "drf", "demo", "test", "postgres", "browser", "docs", "dev"}
+    assert set(metadata.get_all("Provides-Extra", [])) == extras
+
+
+WITHOUT_EXTRAS = """
+import sys
+for name in ("django_redis", "redis", "hiredis", "rest_framework", "psycopg"):
+    sys.modules[name] = None
+import django
+from django.conf import settings
+settings.configure(
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "django.contrib.sessions", "typed_sessions"],
+    SESSION_ENGINE="typed_sessions.backends.db",
+)
+django.setup()
+import typed_sessions.auth, typed_sessions.middleware, typed_sessions.signals
+from typed_sessions.backends import cache, cached_db, db
+"""
+
+
+def test_the_core_runs_without_any_extra() -> None:
+    """The app, its middleware and three engines import where neither Redis' client nor DRF is installed."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT_EXTRAS], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

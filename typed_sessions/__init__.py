@@ -1,0 +1,24 @@
+"""Typed sessions for Django: your dataclass, stored under ``urn:iauthsession:<id>``."""
+
+from __future__ import annotations
+
+from .access import TypedRequest, TypedSessionMixin
+from .session import AuthUserSession, TypedSession, aget_session, get_session, session_field
+from .states import EndReason, SessionMode, SessionStatus
+from .tokens import urn
+
+__all__ = [
+    "AuthUserSession",
+    "EndReason",
+    "SessionMode",
+    "SessionStatus",
+    "TypedRequest",
+    "TypedSession",
+    "TypedSessionMixin",
+    "aget_session",
+    "get_session",
+    "session_field",
+    "urn",
+]
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The session engines: values for ``SESSION_ENGINE``."""

@@ -1,0 +1,611 @@
+"""Django's session API over records: what every engine does, whichever store it stands on.
+
+Sync and async methods are the same flow, driven in two ways. ``request.session`` is the untyped bag, and
+``request.session.typed_session`` the dataclass; both are parts of one record, read and written together.
+"""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from django.conf import settings as django_settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.utils.module_loading import import_string
+
+from .. import clock, conf, hooks, tokens
+from ..codec import codec_for
+from ..exceptions import SessionTooLarge, StoreUnavailable, UnreadableRecord
+from ..flows import Flow, Step, adrive, drive
+from ..session import TypedSession
+from ..states import EndReason, SessionMode, SessionStatus
+from ..stores import wire
+from ..stores.base import Conflict, Gone, Outcome, Store
+from ..stores.record import FORMAT, Client, Record, Tombstone, new_nonce
+from ..tokens import Token
+from ..working_copy import Content, WorkingCopy
+from .facts import Facts
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+logger = logging.getLogger("typed_sessions")
+security_logger = logging.getLogger("django.security.typed_sessions")
+
+_ATTEMPTS: Final = 100
+"""Saves that other requests may get ahead of; each time, one of them got its own save done."""
+_ENVELOPE: Final = 1024
+"""Bytes; no envelope is larger, so that smaller content need not be measured with it."""
+
+
+class Commit(Enum):
+    """What the end of a request did to the store."""
+
+    NOTHING = "nothing"
+    TOUCHED = "touched"
+    SAVED = "saved"
+
+
+class SessionStore(SessionBase):
+    """The base of the engines' ``SessionStore``; an engine says which ``store`` it uses."""
+
+    def __init__(self, session_key: str | None = None) -> None:
+        self._facts = Facts()
+        self._copy: WorkingCopy[TypedSession] | None = None
+        self._request: weakref.ref[HttpRequest] | None = None
+        self._expected_mode: SessionMode | None = None
+        self._superseded: tuple[str, ...] = ()
+        self._authenticated_now = False
+        self.has_signed_in = False
+        """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
+        self.is_flushed = False
+        """Whether ``flush`` was called, so that the browser's cookies have to go."""
+        super().__init__(session_key)
+
+    @property
+    def store(self) -> Store:
+        raise NotImplementedError("An engine's SessionStore needs a store.")
+
+    # Identity. Django calls the token "session key".
+
+    def _get_key(self) -> str | None:
+        return self._key
+
+    def _set_key(self, value: str | None) -> None:
+        self._key = value if value and len(value) >= 8 else None
+        self._facts.token = None
+
+    session_key = property(_get_key)  # type: ignore[assignment]  # read-only, as in Django
+    _session_key = property(_get_key, _set_key)  # type: ignore[assignment]
+
+    def bind(self, request: HttpRequest, mode: SessionMode, superseded: tuple[str, ...] = ()) -> None:
+        """Makes this the session of ``request``, to be committed when its response is known.
+
+        ``mode`` is the one of the cookie that the key came by, and ``superseded`` the ids of other sessions this browser
+        has cookies for, which end when it signs in or out.
+        """
+        self._request = weakref.ref(request)
+        self._expected_mode = mode
+        self._superseded = superseded
+
+    @property
+    def is_bound(self) -> bool:
+        return self._request is not None
+
+    @property
+    def request(self) -> HttpRequest | None:
+        return self._request() if self._request else None
+
+    @property
+    def mode(self) -> SessionMode:
+        return self._facts.mode
+
+    @property
+    def facts(self) -> Facts:
+        return self._facts
+
+    def get_cookie_age(self) -> int | None:
+        """Seconds that the browser is to keep the cookie; ``None`` until it closes."""
+        if self.mode is SessionMode.TEMP and self.get_expire_at_browser_close():
+            return None
+        record = self._facts.record
+        return self.get_expiry_age() if record is None else max(0, record.expires - clock.now())
+
+    def _issue(self, mode: SessionMode) -> None:
+        text = tokens.issue(mode)
+        self._session_key = text
+        self._facts.token = tokens.read(text)
+
+    # The typed session and the bag
+
+    @property
+    def typed_session(self) -> TypedSession:
+        """The session dataclass; loads the record if nobody has yet."""
+        self.accessed = True
+        if self._copy is None:
+            drive(self._opening())
+        return self._typed()
+
+    @typed_session.setter
+    def typed_session(self, replacement: TypedSession) -> None:
+        current = self.typed_session
+        if not isinstance(replacement, type(current)):
+            raise TypeError(
+                f"request.typed_session must be a {type(current).__name__} (TYPED_SESSIONS['SESSION_CLASS']), "
+                f"not {type(replacement).__name__}."
+            )
+        self._opened.session = replacement
+
+    async def aget_typed_session(self) -> TypedSession:
+        """``typed_session`` without blocking the event loop."""
+        self.accessed = True
+        if self._copy is None:
+            await adrive(self._opening())
+        return self._typed()
+
+    def _typed(self) -> TypedSession:
+        typed = self._opened.session
+        typed._facts = self._facts
+        return typed
+
+    @property
+    def _opened(self) -> WorkingCopy[TypedSession]:
+        if self._copy is None:
+            self._copy = self._new_copy(None)
+        return self._copy
+
+    def _new_copy(self, record: Record | None) -> WorkingCopy[TypedSession]:
+        session_class = import_string(conf.settings().session_class)
+        return WorkingCopy(codec_for(session_class, self.store.format), self.serializer(), record)
+
+    # SessionBase keeps the bag here, and asks whether it is there by the attribute.
+    @property
+    def _session_cache(self) -> dict[str, Any]:
+        if self._facts.bag is None:
+            if self._copy is None or self._copy.record is None:
+                raise AttributeError("The session has not been loaded.")
+            self._facts.bag = self._copy.read_bag()
+        return self._facts.bag
+
+    @_session_cache.setter
+    def _session_cache(self, bag: dict[str, Any]) -> None:
+        self._facts.bag = bag
+
+    @_session_cache.deleter
+    def _session_cache(self) -> None:
+        self._facts.bag = self._copy = None
+
+    def is_empty(self) -> bool:
+        """No key and nothing in it, neither in the bag nor in the fields. Loads nothing."""
+        has_fields = self._copy is not None and self._copy.record is None and self._copy.has_changed_fields()
+        return not self._key and not self._facts.bag and not has_fields
+
+    def __bool__(self) -> bool:
+        return not self.is_empty()
+
+    def get_session_cookie_age(self) -> int:
+        """The idle lifetime in seconds, by the session's mode."""
+        settings = conf.settings()
+        return settings.perm_seconds if self.mode is SessionMode.PERM else settings.temp_seconds
+
+    # Loading
+
+    def load(self) -> dict[str, Any]:
+        drive(self._loading())
+        return self._facts.bag or {}
+
+    async def aload(self) -> dict[str, Any]:
+        await adrive(self._loading())
+        return self._facts.bag or {}
+
+    def exists(self, session_key: str | None) -> bool:  # type: ignore[override]  # Django's tests ask for None
+        return drive(self._finding(session_key))
+
+    async def aexists(self, session_key: str | None) -> bool:  # type: ignore[override]
+        return await adrive(self._finding(session_key))
+
+    def _opening(self) -> Flow[None]:
+        """Loads what the key opens, if there is a key."""
+        if self._key is None:
+            self._copy = self._new_copy(None)
+        else:
+            yield from self._loading_record()
+
+    def _loading(self) -> Flow[None]:
+        yield from self._loading_record()
+        self._facts.bag = self._opened.read_bag()
+
+    def _loading_record(self) -> Flow[None]:
+        self._facts.record = None
+        self._facts.bag = None
+        token = tokens.read(self._key)
+        if token is None or token.mode is not (self._expected_mode or token.mode):
+            self._found_nothing(SessionStatus.REJECTED if self._key else SessionStatus.FRESH)
+            return
+        try:
+            found = yield Step(self.store.load, self.store.aload, (token.id,))
+        except UnreadableRecord as error:
+            security_logger.warning("%s", error)
+            self._found_nothing(SessionStatus.ENDED, EndReason.UNDECODABLE)
+        except StoreUnavailable:
+            self._facts.status = SessionStatus.UNAVAILABLE
+            raise
+        else:
+            self._receive(token, found)
+
+    def _receive(self, token: Token, found: Record | Tombstone | None) -> None:
+        now = clock.now()
+        if found is None:
+            settings = conf.settings()
+            lifetime = settings.perm_seconds if token.mode is SessionMode.PERM else settings.temp_seconds
+            lost = now - token.issued < lifetime
+            self._found_nothing(SessionStatus.LOST if lost else SessionStatus.EXPIRED)
+        elif isinstance(found, Tombstone):
+            self._found_nothing(found.reason.status, found.reason)
+        elif found.mode is not token.mode:
+            security_logger.warning("Session %s: the record is %s and the token is not", found.id, found.mode.value)
+            self._found_nothing(SessionStatus.REJECTED)
+        elif reason := found.overdue(now):
+            self._found_nothing(reason.status, reason)
+        else:
+            self._facts.token = token
+            self._facts.status = SessionStatus.LIVE
+            self._facts.record = found
+            self._copy = self._new_copy(found)
+
+    def _found_nothing(self, status: SessionStatus, reason: EndReason | None = None) -> None:
+        # The key is forgotten: a token that opens nothing is never adopted (REQ-S03).
+        self._session_key = None
+        self._facts.status = status
+        self._facts.end_reason = reason
+        self._facts.bag = None
+        self._copy = self._new_copy(None)
+
+    def _finding(self, session_key: str | None) -> Flow[bool]:
+        token = tokens.read(session_key)
+        if token is None or (self._facts.is_rotated and self._facts.record and token.id == self._facts.record.id):
+            return False
+        try:
+            found = yield Step(self.store.load, self.store.aload, (token.id,))
+        except UnreadableRecord:
+            return False
+        return isinstance(found, Record) and found.is_live(clock.now())
+
+    # Saving
+
+    def create(self) -> None:
+        drive(self._creating())
+
+    async def acreate(self) -> None:
+        await adrive(self._creating())
+
+    def save(self, must_create: bool = False) -> None:
+        """Stores what has changed. Raises ``UpdateError`` if the record is gone, and then stores nothing."""
+        drive(self._saving(must_create))
+
+    async def asave(self, must_create: bool = False) -> None:
+        await adrive(self._saving(must_create))
+
+    def commit(self) -> Commit:
+        """The end of a request: saves what has changed, or slides the idle timeout when that is due, or does nothing."""
+        return drive(self._committing())
+
+    async def acommit(self) -> Commit:
+        return await adrive(self._committing())
+
+    def _creating(self) -> Flow[None]:
+        self._facts.record = None
+        if self._copy is not None and self._copy.record is not None:
+            self._copy = self._detached(self._copy)
+        self._issue(self.mode)
+        yield from self._inserting(must_create=True)
+        self.modified = True
+
+    def _detached(self, copy: WorkingCopy[TypedSession]) -> WorkingCopy[TypedSession]:
+        """The content of ``copy`` as that of a session that is not stored."""
+        _ = self._session_cache
+        detached = self._new_copy(None)
+        detached.session = copy.session
+        return detached
+
+    def _saving(self, must_create: bool = False) -> Flow[Commit]:
+        if self._copy is None and not must_create:
+            bag = self._facts.bag
+            yield from self._opening()
+            self._facts.bag = self._facts.bag if bag is None else bag
+        if self._key is None:
+            self._issue(self.mode)
+            self.modified = True  # as in Django, where a first save is a create()
+        if must_create or self._opened.record is None:
+            signed_in = self._authenticated_now
+            yield from self._inserting(must_create)
+            if signed_in:
+                yield from self._ending_superseded(EndReason.ROTATED)
+            return Commit.SAVED
+        if self._facts.is_rotated:
+            yield from self._replacing()
+            return Commit.SAVED
+        return (yield from self._updating())
+
+    def _committing(self) -> Flow[Commit]:
+        wanted = self.modified or django_settings.SESSION_SAVE_EVERY_REQUEST
+        if wanted and self._copy is None and not self._facts.bag:
+            yield from self._opening()
+        if not (self.accessed or wanted) or self.is_empty():
+            return Commit.NOTHING
+        automatic = conf.settings().save == "auto" and self._copy is not None
+        if wanted or self._facts.is_rotated or (automatic and self._has_changed()):
+            return (yield from self._saving())
+        record = self._facts.record
+        if record is not None and self._is_touch_due(record):
+            # Nothing was changed, so nothing is lost if it is gone: the visitor's next request will be told.
+            touched = yield from self._touching(record)
+            return Commit.TOUCHED if touched else Commit.NOTHING
+        return Commit.NOTHING
+
+    def _has_changed(self) -> bool:
+        copy = self._opened
+        if copy.record is None:
+            return bool(self._facts.bag) or copy.has_changed_fields()
+        return copy.content(self._facts.bag) is not None
+
+    def _inserting(self, must_create: bool) -> Flow[None]:
+        typed = self._typed()
+        yield from self._reporting_unreadable()
+        yield hooks.call(typed.on_created, self.request)
+        for _ in range(_ATTEMPTS):
+            if self._facts.token is None:  # save(must_create=True) with a key of the caller's choice
+                self._facts.token = tokens.read(self._key)
+            if self._facts.token is None:
+                self._issue(self.mode)
+            content = self._opened.content(self._facts.bag or {})
+            assert content is not None and self._facts.id is not None
+            record = self._next_record(content, None)
+            if (yield Step(self.store.create, self.store.acreate, (record,))):
+                self._stored(record)
+                yield hooks.send("on_created", typed, self.request)
+                return
+            if must_create:
+                raise CreateError
+            self._issue(self.mode)
+        raise CreateError(f"No new session could be stored in {_ATTEMPTS} attempts.")
+
+    def _updating(self) -> Flow[Commit]:
+        yield from self._reporting_unreadable()
+        for _ in range(_ATTEMPTS):
+            copy = self._opened
+            assert copy.record is not None
+            content = copy.content(self._facts.bag)
+            if content is None:
+                if not (yield from self._touching(copy.record)):
+                    raise self._gone(None)
+                return Commit.TOUCHED
+            record = self._next_record(content, copy.record)
+            outcome = yield Step(self.store.save, self.store.asave, (record, copy.record))
+            if self._settled(outcome, record):
+                return Commit.SAVED
+        raise StoreUnavailable(f"Session {self._facts.id}: {_ATTEMPTS} other saves came first; try again.")
+
+    def _replacing(self) -> Flow[None]:
+        """Stores the session under its new token, and ends it under the old one."""
+        yield from self._reporting_unreadable()
+        for _ in range(_ATTEMPTS):
+            copy = self._opened
+            assert copy.record is not None
+            record = self._next_record(copy.content(self._facts.bag) or _content_of(copy.record), copy.record)
+            outcome = yield Step(self.store.replace, self.store.areplace, (record, copy.record))
+            if isinstance(outcome, Gone) and self._authenticated_now:
+                # Whoever has just shown credentials signs in, whatever became of the anonymous session before it.
+                yield Step(self.store.create, self.store.acreate, (record,))
+                self._stored(record)  # its id is of this very request: nobody else can have taken it
+            elif not self._settled(outcome, record):
+                continue
+            yield from self._ending_superseded(EndReason.ROTATED)
+            return
+        raise StoreUnavailable(f"Session {self._facts.id}: {_ATTEMPTS} other saves came first; try again.")
+
+    def _settled(self, outcome: Outcome, record: Record) -> bool:
+        """Whether a save is done; after a conflict it is merged, and to be tried again."""
+        if isinstance(outcome, Gone):
+            raise self._gone(outcome.tombstone)
+        if isinstance(outcome, Conflict):
+            self._opened.merge(outcome.record, self._facts.bag)
+            return False
+        self._stored(record)
+        return True
+
+    def _stored(self, record: Record) -> None:
+        self._opened.rebase(record)
+        self._facts.record = record
+        self._facts.status = SessionStatus.LIVE
+        self._facts.end_reason = None
+        self._authenticated_now = False
+
+    def _gone(self, tombstone: Tombstone | None) -> UpdateError:
+        session_id = self._facts.id
+        if tombstone is not None:
+            self._facts.status, self._facts.end_reason = tombstone.reason.status, tombstone.reason
+        return UpdateError(f"Session {session_id} ended while this request was using it; its changes were not saved.")
+
+    def _touching(self, record: Record) -> Flow[bool]:
+        now = clock.now()
+        expires = max(record.expires, self._expiry(now, record.until))
+        if not (yield Step(self.store.touch, self.store.atouch, (record, now, expires))):
+            return False
+        moved = msgspec.structs.replace(record, seen=max(now, record.seen), expires=expires)
+        self._opened.record = self._facts.record = moved
+        return True
+
+    def _is_touch_due(self, record: Record) -> bool:
+        settings = conf.settings()
+        now = clock.now()
+        return settings.sliding and now - record.seen >= settings.touch_interval and self._slides(record, now)
+
+    def _slides(self, record: Record, now: int) -> bool:
+        return self._expiry(now, record.until) > record.expires
+
+    def _reporting_unreadable(self) -> Flow[None]:
+        copy = self._opened
+        if copy.unreadable:
+            unreadable, copy.unreadable = copy.unreadable, []
+            yield hooks.send("on_undecodable", self._typed(), self.request, unreadable=unreadable)
+
+    # The record
+
+    def _next_record(self, content: Content, base: Record | None) -> Record:
+        now = clock.now()
+        user = self._user(base)
+        authenticated, until = self._authentication(user, base, now)
+        assert self._facts.token is not None
+        same = base is not None and base.id == self._facts.id
+        record = Record(
+            format=FORMAT,
+            seen=max(now, base.seen) if base else now,
+            expires=self._expiry(now, until),
+            revision=base.revision + 1 if base and same else 1,
+            nonce=new_nonce(),
+            id=self._facts.token.id,
+            mode=self._facts.token.mode,
+            created=base.created if base else now,
+            modified=now,
+            user=user,
+            authenticated=authenticated,
+            until=until,
+            client=self._client(base),
+            type=content.type,
+            schema=content.schema,
+            data=content.data,
+            bag=content.bag,
+        )
+        self._refuse_too_large(record)
+        return record
+
+    def _user(self, base: Record | None) -> str | None:
+        if self._facts.bag is None:
+            return base.user if base else None
+        user = self._facts.bag.get(SESSION_KEY)
+        return None if user is None else str(user)
+
+    def _authentication(self, user: str | None, base: Record | None, now: int) -> tuple[int | None, int | None]:
+        if user is None:
+            return None, None
+        if base is not None and base.user == user and not self._authenticated_now:
+            return base.authenticated, base.until
+        absolute = conf.settings().absolute_seconds
+        return now, None if absolute is None else now + absolute
+
+    def _expiry(self, now: int, until: int | None) -> int:
+        bag = self._facts.bag
+        if bag is None and self._copy is not None and self._copy.record is not None and b"_session_expiry" in bytes(
+            self._copy.record.bag
+        ):
+            bag = self._session_cache
+        custom = bag is not None and "_session_expiry" in bag
+        expires = now + (int(self.get_expiry_age()) if custom else self.get_session_cookie_age())
+        return expires if until is None else min(expires, until)
+
+    def _client(self, base: Record | None) -> Client | None:
+        known = base.client if base else None
+        request = self.request
+        if request is None:
+            return known
+        address, agent = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_USER_AGENT", "")[:256]
+        return known.seen_as(address, agent) if known else Client(address=address, agent=agent)
+
+    def _refuse_too_large(self, record: Record) -> None:
+        limit = conf.settings().max_bytes
+        if len(bytes(record.data)) + len(bytes(record.bag)) + _ENVELOPE <= limit:
+            return
+        size = len(wire.encode(record))
+        if size > limit:
+            split = self.store.format.split
+            parts = {name: len(raw) for name, raw in split(bytes(record.data)).items()}
+            parts.update({f"session[{key!r}]": len(raw) for key, raw in split(bytes(record.bag)).items()})
+            raise SessionTooLarge(size, limit, sorted(parts.items(), key=lambda part: -part[1])[:3])
+
+    # Rotating and ending
+
+    def delete(self, session_key: str | None = None) -> None:
+        drive(self._deleting(session_key))
+
+    async def adelete(self, session_key: str | None = None) -> None:
+        await adrive(self._deleting(session_key))
+
+    def flush(self) -> None:
+        """Ends this session and what else this browser is signed in with; what follows begins anew."""
+        drive(self._flushing())
+
+    async def aflush(self) -> None:
+        await adrive(self._flushing())
+
+    def cycle_key(self) -> None:
+        """A new token for the same content. In a request it is stored with the response, so that an error undoes it."""
+        drive(self._cycling())
+
+    async def acycle_key(self) -> None:
+        await adrive(self._cycling())
+
+    def begin_authenticated(self, mode: SessionMode) -> None:
+        """Called at sign-in: the session gets a new token of ``mode`` when it is stored."""
+        self._authenticated_now = self.has_signed_in = True
+        self._issue(mode if self.is_bound else self.mode)
+        self.modified = True
+
+    def _deleting(self, session_key: str | None, reason: EndReason = EndReason.LOGGED_OUT) -> Flow[None]:
+        token = tokens.read(session_key or self._key)
+        ids = [token.id] if token else []
+        record = self._facts.record
+        if session_key is None and record is not None and record.id not in ids:
+            ids.append(record.id)
+        for session_id in ids:
+            user = record.user if record is not None and record.id == session_id else None
+            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
+
+    def _flushing(self) -> Flow[None]:
+        yield from self._deleting(None)
+        yield from self._ending_superseded(EndReason.LOGGED_OUT)
+        # The object that views may still hold keeps showing the session that has ended.
+        self._facts.status, self._facts.end_reason = SessionStatus.ENDED, EndReason.LOGGED_OUT
+        self._facts = Facts()
+        self._copy = self._new_copy(None)
+        self._facts.bag = {}
+        self._session_key = None
+        self._authenticated_now = self.has_signed_in = False
+        self.accessed = self.modified = self.is_flushed = True
+
+    def _ending_superseded(self, reason: EndReason) -> Flow[None]:
+        superseded, self._superseded = self._superseded, ()
+        for session_id in superseded:
+            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now()))
+
+    def _cycling(self) -> Flow[None]:
+        self.accessed = True
+        if self._copy is None:
+            bag = self._facts.bag
+            yield from self._opening()
+            self._facts.bag = self._facts.bag if bag is None else bag
+        _ = self._session
+        self._issue(self.mode)
+        self.modified = True
+        if not self.is_bound:
+            yield from self._saving()
+
+    # Housekeeping
+
+    @classmethod
+    def clear_expired(cls) -> None:
+        cls().store.clear_expired(clock.now())
+
+    @classmethod
+    async def aclear_expired(cls) -> None:
+        await cls().store.aclear_expired(clock.now())
+
+
+def _content_of(record: Record) -> Content:
+    return Content(record.type, record.schema, record.data, record.bag)
+
+

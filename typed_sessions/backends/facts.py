@@ -1,0 +1,53 @@
+"""What the engine knows of a session, in an object of its own, so that a typed session can read it and hold no engine."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from django.contrib.auth import SESSION_KEY
+
+from ..states import EndReason, SessionMode, SessionStatus
+from ..stores.record import Record
+from ..tokens import Token
+
+
+class Facts:
+    """Filled in as the request goes on; shown read-only by ``TypedSession``."""
+
+    __slots__ = ("bag", "end_reason", "record", "status", "token")
+
+    def __init__(self) -> None:
+        self.token: Token | None = None
+        """The genuine token of the session: one that was found, or one just issued."""
+        self.record: Record | None = None
+        self.bag: dict[str, Any] | None = None
+        """Django's mapping, once somebody has asked for it."""
+        self.status = SessionStatus.FRESH
+        self.end_reason: EndReason | None = None
+
+    @property
+    def id(self) -> str | None:
+        return self.token.id if self.token else None
+
+    @property
+    def mode(self) -> SessionMode:
+        return self.token.mode if self.token else SessionMode.TEMP
+
+    @property
+    def is_stored(self) -> bool:
+        return self.record is not None
+
+    @property
+    def is_authenticated(self) -> bool:
+        if self.bag is not None:
+            return SESSION_KEY in self.bag
+        return self.record is not None and self.record.user is not None
+
+    @property
+    def is_rotated(self) -> bool:
+        """Whether the token is a new one, under which the record is not stored yet."""
+        return self.record is not None and self.id != self.record.id
+
+    def time(self, name: Literal["created", "authenticated", "modified", "seen", "expires"]) -> int | None:
+        moment: int | None = getattr(self.record, name, None)
+        return moment

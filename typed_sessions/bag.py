@@ -1,0 +1,56 @@
+"""Django's untyped mapping to bytes and back, by ``SESSION_SERIALIZER``, so that it means what it means in stock Django."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from .exceptions import SessionFieldError
+from .formats import JSON, UNREADABLE, UNWRITABLE, FieldMap, Format, format_of
+
+
+class Serializer(Protocol):
+    """What ``SESSION_SERIALIZER`` names. It must write JSON, because the bag is part of a JSON or msgpack record."""
+
+    def dumps(self, obj: Any) -> bytes: ...
+    def loads(self, data: bytes) -> Any: ...
+
+
+Bag = dict[str, Any]
+
+
+def write(bag: Bag, serializer: Serializer, format: Format) -> bytes:
+    """The bag as a map of ``format``. Raises ``SessionFieldError`` that names the key which cannot be stored."""
+    try:
+        return _write(bag, serializer, format)
+    except (*UNWRITABLE, *UNREADABLE) as error:
+        for key, value in bag.items():
+            try:
+                _write({key: value}, serializer, format)
+            except (*UNWRITABLE, *UNREADABLE) as own:
+                raise SessionFieldError(f"session[{key!r}]", str(own)) from own
+        raise SessionFieldError("session", str(error)) from error
+
+
+def _write(bag: Bag, serializer: Serializer, format: Format) -> bytes:
+    text = serializer.dumps(bag)
+    # Split, to be sure that it is JSON which a record can hold: json.dumps writes NaN, and no decoder reads it.
+    JSON.split(text)
+    return text if format is JSON else format.dumps(JSON.loads(text))
+
+
+def read(raw: bytes, serializer: Serializer) -> Bag:
+    format = format_of(raw)
+    bag: Bag = serializer.loads(raw if format is JSON else JSON.dumps(format.loads(raw)))
+    return bag
+
+
+def merged(base: FieldMap, mine: FieldMap, theirs: FieldMap) -> FieldMap:
+    """Key by key: what this request changed or removed, over what the other one stored."""
+    result = dict(theirs)
+    for key in base.keys() | mine.keys():
+        if mine.get(key) != base.get(key):
+            if key in mine:
+                result[key] = mine[key]
+            else:
+                result.pop(key, None)
+    return result

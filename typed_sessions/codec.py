@@ -1,0 +1,291 @@
+"""A session dataclass to bytes and back, field by field.
+
+Reading is tolerant: a field that cannot be read falls back to its default and the others live (contract §8). Writing is
+strict: what would not be read back as it is now is refused, with the path to it (contract §3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+from msgspec import inspect as types
+
+from . import schema
+from .exceptions import SessionFieldError
+from .formats import JSON, UNREADABLE, UNWRITABLE, FieldMap, Format, format_of
+from .session import TypedSession, field_options
+
+S = TypeVar("S", bound=TypedSession)
+
+
+class Unreadable(NamedTuple):
+    """A part of a stored session that this release cannot read; it is kept as it is in the store."""
+
+    where: str
+    problem: str
+
+
+class Decoded(NamedTuple, Generic[S]):
+    session: S
+    stored: FieldMap | None
+    """The stored fields under the names of this release, unknown ones among them; ``None`` if they are as they came."""
+    unreadable: list[Unreadable]
+
+
+
+
+class SessionCodec(Generic[S]):
+    """How one session class is written to and read from records, in one format."""
+
+    def __init__(self, session_class: type[S], format: Format) -> None:
+        serious = [problem for problem in schema.problems(session_class) if problem.serious]
+        if serious:
+            raise ImproperlyConfigured("; ".join(f"{problem.where} {problem.what}" for problem in serious) + ".")
+        of_type = schema.hints(session_class)
+        self.session_class = session_class
+        self.format = format
+        self.name = session_class.schema_name or session_class.__name__
+        self.version = session_class.schema_version
+        self.options = field_options(session_class)
+        self._whole = format.decoder(session_class)
+        self._decoders = {name: format.decoder(hint) for name, hint in of_type.items()}
+        self._renamed = {name: options.renamed_from for name, options in self.options.items() if options.renamed_from}
+        self._unordered = frozenset(
+            name for name, hint in of_type.items() if schema.contains(hint, types.SetType, types.FrozenSetType)
+        )
+        self._with_floats = frozenset(name for name, hint in of_type.items() if schema.contains(hint, types.FloatType))
+        self._class_defaults = [
+            (declared.name, declared.default) for declared in fields(session_class) if declared.default is not MISSING
+        ]
+        self._empty = self._left_out()
+
+    # Reading
+
+    def read(self, data: bytes, name: str, version: int) -> Decoded[S]:
+        """The session that ``data`` holds, as class ``name`` of ``version`` stored it."""
+        if name == self.name and version == self.version and not self._renamed and format_of(data) is self.format:
+            try:
+                return Decoded(self._completed(self._whole.decode(data)), None, [])
+            except UNREADABLE:
+                pass  # read again below, field by field, to lose only what cannot be read
+        return self._read_by_field(data, name, version)
+
+    def _read_by_field(self, data: bytes, name: str, version: int) -> Decoded[S]:
+        unreadable: list[Unreadable] = []
+        source = format_of(data)
+        stored = source.split(data)
+        if name != self.name:
+            stored = self._of_other_class(stored, name, unreadable)
+        elif version < self.version:
+            stored = self._upgraded(stored, source, version, unreadable)
+        stored = self._in_this_format(self._under_new_names(stored), source)
+        return Decoded(self._build(self._readable(stored, unreadable), unreadable), stored, unreadable)
+
+    def _of_other_class(self, stored: FieldMap, name: str, unreadable: list[Unreadable]) -> FieldMap:
+        # A field of the same name in another class is not the same field. Each class keeps its own fields in the record,
+        # under its name, so that a rename or a rollback in mid-flight takes nothing from either.
+        unreadable.append(
+            Unreadable(name, f"the record was stored by class {name!r}; if that is now {self.name!r}, "
+                             f"set schema_name = {name!r} on it")  # fmt: skip
+        )
+        mine = f"{self.name}/"
+        return {
+            key.removeprefix(mine) if key.startswith(mine) else key if "/" in key else f"{name}/{key}": raw
+            for key, raw in stored.items()
+        }
+
+    def _upgraded(self, stored: FieldMap, source: Format, version: int, unreadable: list[Unreadable]) -> FieldMap:
+        try:
+            data = self.session_class.upgrade(version, {name: source.loads(raw) for name, raw in stored.items()})
+            return {name: source.dumps(value) for name, value in data.items()}
+        except Exception as error:  # the project's code: whatever it raises, the visitor gets a page
+            problem = f"upgrade from version {version} failed: {type(error).__name__}: {error}"
+            unreadable.append(Unreadable(self.name, problem))
+            return stored
+
+    def _under_new_names(self, stored: FieldMap) -> FieldMap:
+        stored = dict(stored)
+        for name, former_names in self._renamed.items():
+            for former in former_names:
+                # Releases that know the former name change only that one; this one writes both alike. So if they differ,
+                # the former one is newer.
+                if former in stored and stored[former] != stored.get(name):
+                    stored[name] = stored[former]
+                    break
+        return stored
+
+    def _in_this_format(self, stored: FieldMap, source: Format) -> FieldMap:
+        if source is self.format:
+            return stored
+        other = codec_for(self.session_class, source)
+        return {name: other.transcode(name, raw, self.format) for name, raw in stored.items()}
+
+    def transcode(self, name: str, raw: bytes, target: Format) -> bytes:
+        """A field in another format; by its type if it has one, so that bytes and dates arrive as what they were."""
+        if name in self._decoders:
+            try:
+                return target.dumps(self._decoders[name].decode(raw))
+            except UNREADABLE:
+                pass  # carried as plain values, like a field this release does not know
+        return target.dumps(self.format.loads(raw))
+
+    def _readable(self, stored: FieldMap, unreadable: list[Unreadable]) -> FieldMap:
+        good = {}
+        for name, decoder in self._decoders.items():
+            if name in stored:
+                try:
+                    decoder.decode(stored[name])
+                    good[name] = stored[name]
+                except UNREADABLE as error:
+                    unreadable.append(Unreadable(f"{self.name}.{name}{_path(error)}", _said(error)))
+        return good
+
+    def _build(self, good: FieldMap, unreadable: list[Unreadable]) -> S:
+        try:
+            return self._completed(self._whole.decode(self.format.join(good)))
+        except UNREADABLE as error:  # __post_init__ refused the combination
+            unreadable.append(Unreadable(self.name, _said(error)))
+            return self.session_class()
+
+    def _completed(self, session: S) -> S:
+        # msgspec leaves a missing field to the class attribute that holds its default, and then does not write it.
+        attributes = getattr(session, "__dict__", None)
+        if attributes is not None:
+            for name, default in self._class_defaults:
+                if name not in attributes:
+                    attributes[name] = default
+        return session
+
+    def value(self, name: str, raw: bytes | None) -> Any:
+        """One field's value; its default for a field that is not stored."""
+        if raw is None:
+            return getattr(self.session_class(), name)
+        return self._decoders[name].decode(raw)
+
+    # Writing
+
+    def write(self, session: S) -> bytes:
+        """All fields, encoded. Raises ``SessionFieldError`` for what has no encoding."""
+        try:
+            return self.format.dumps(session)
+        except UNWRITABLE as error:
+            raise self._located(session, error) from error
+
+    def differing(self, before: bytes, now: bytes) -> FieldMap:
+        """The fields that differ between two results of ``write``, as they are now."""
+        if before == now:
+            return {}
+        was = self.format.split(before)
+        return {
+            name: raw
+            for name, raw in self.format.split(now).items()
+            if raw != was[name] and not (name in self._unordered and self._alike(name, raw, was[name]))
+        }
+
+    def _alike(self, name: str, one: bytes, other: bytes) -> bool:
+        # Equal sets may be written in different orders.
+        try:
+            return bool(self.value(name, one) == self.value(name, other))
+        except UNREADABLE:
+            return False
+
+    def verify(self, session: S, changed: FieldMap) -> None:
+        """Raises ``SessionFieldError`` for the first of ``changed`` that would not be read back as it is now."""
+        for name, raw in changed.items():
+            try:
+                again = self._decoders[name].decode(raw)
+            except UNREADABLE as error:
+                raise SessionFieldError(f"{self.name}.{name}{_path(error)}", _said(error)) from error
+            if len(self.format.dumps(again)) != len(raw):
+                raise SessionFieldError(
+                    f"{self.name}.{name}", "holds an object with more fields than the declared type has; they would be lost"
+                )
+            if self.format is JSON and name in self._with_floats and b"null" in raw:
+                _refuse_non_finite(getattr(session, name), f"{self.name}.{name}")
+
+    def overlay(self, stored: FieldMap, changed: FieldMap) -> FieldMap:
+        """``stored`` with ``changed`` over it, ready to be a record's data."""
+        merged = dict(stored)
+        for name, raw in changed.items():
+            for key in (name, *self._renamed.get(name, ())):
+                if raw == self._empty.get(name):
+                    merged.pop(key, None)
+                else:
+                    merged[key] = raw
+        return merged
+
+    def _left_out(self) -> FieldMap:
+        # A field that is empty, and whose default is the same emptiness, takes no room in the record.
+        nothing = {self.format.dumps(empty) for empty in (None, "", [], {})}
+        defaults = self.format.split(self.format.dumps(self.session_class()))
+        return {name: raw for name, raw in defaults.items() if raw in nothing}
+
+    def _located(self, session: S, error: Exception) -> SessionFieldError:
+        for declared in fields(session):
+            value = getattr(session, declared.name, None)
+            if self._fails(value):
+                return self._descend(value, f"{self.name}.{declared.name}", error, set())
+        return SessionFieldError(self.name, _said(error))
+
+    def _fails(self, value: object) -> bool:
+        try:
+            self.format.dumps(value)
+        except UNWRITABLE:
+            return True
+        return False
+
+    def _descend(self, value: object, path: str, error: Exception, above: set[int]) -> SessionFieldError:
+        if id(value) in above:
+            return SessionFieldError(path, "contains itself")
+        for step, child in _parts(value):
+            if self._fails(child):
+                return self._descend(child, path + step, error, above | {id(value)})
+        try:
+            self.format.dumps(value)
+        except UNWRITABLE as own:
+            error = own
+        return SessionFieldError(path, _said(error))
+
+
+def _parts(value: object) -> Iterator[tuple[str, object]]:
+    if is_dataclass(value) and not isinstance(value, type):
+        for declared in fields(value):
+            yield f".{declared.name}", getattr(value, declared.name, None)
+    elif isinstance(value, Mapping):
+        for key, child in value.items():
+            yield f"[{key!r}]", child
+            yield f"[{key!r}] (the key)", key
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for index, child in enumerate(value):
+            yield f"[{index}]", child
+
+
+def _refuse_non_finite(value: object, path: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SessionFieldError(path, f"is {value}, which JSON cannot hold; use None, or CODEC='msgpack' where it is used")
+    for step, child in _parts(value):
+        _refuse_non_finite(child, path + step)
+
+
+def _said(error: BaseException) -> str:
+    """What an encoder or decoder complained of, without the position."""
+    if isinstance(error, RecursionError):
+        return "is nested too deep, or contains itself"
+    text = str(error).split(" - at `", 1)[0].replace("`", "")
+    return text[:1].lower() + text[1:]
+
+
+def _path(error: BaseException) -> str:
+    """The position a decoder names, as ``[0].quantity``."""
+    return str(error).partition(" - at `$")[2].rstrip("`")
+
+
+@lru_cache(maxsize=64)
+def codec_for(session_class: type[S], format: Format) -> SessionCodec[S]:
+    """The codec of a class, built once. Raises ``ImproperlyConfigured`` for a class that cannot be stored."""
+    return SessionCodec(session_class, format)

@@ -1,0 +1,149 @@
+"""The settings of ``TYPED_SESSIONS``, as one typed object that is read when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, Literal
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+BROWSER_LIMIT = timedelta(days=400)
+"""The longest life that browsers grant a cookie (RFC 6265bis, 5.6.2)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Every key of ``settings.TYPED_SESSIONS`` with its default; a key is the field's name in capitals."""
+
+    session_class: str = "typed_sessions.AuthUserSession"
+    """Dotted path of the project's session dataclass."""
+    temp_expiry: timedelta | None = None
+    """Idle lifetime of a temporary session; ``None`` is ``SESSION_COOKIE_AGE``, which is 14 days unless set."""
+    perm_expiry: timedelta = timedelta(days=28)
+    """Idle lifetime of a permanent ("remember me") session, on the server and in the cookie."""
+    absolute_expiry: timedelta | None = timedelta(days=90)
+    """From sign-in; no activity carries a session past it. ``None`` for no such limit."""
+    sliding: bool = True
+    """Whether use extends the idle lifetime. Without it, only a save does."""
+    touch_interval: int = 60
+    """Seconds; an otherwise unchanged session is extended at most this often."""
+    save: Literal["auto", "explicit"] = "auto"
+    """``"explicit"`` saves only after ``request.session.save()`` or ``request.session.modified = True``."""
+    perm_cookie_name: str = "ss-pid"
+    option_cookie_name: str = "ss-opt"
+    hash_ids: bool = True
+    """``False`` makes id and token equal, so that whoever reads the store can take over every session."""
+    codec: Literal["json", "msgpack"] = "json"
+    """How Redis and caches hold records. The database holds JSON."""
+    max_bytes: int = 65_536
+    """The largest encoded record, in bytes."""
+    remember_default: bool = False
+    """What ``remember=None`` means at sign-in."""
+
+    @property
+    def temp_seconds(self) -> int:
+        return _seconds(self.temp_expiry) if self.temp_expiry else django_settings.SESSION_COOKIE_AGE
+
+    @property
+    def perm_seconds(self) -> int:
+        return _seconds(self.perm_expiry)
+
+    @property
+    def absolute_seconds(self) -> int | None:
+        return _seconds(self.absolute_expiry) if self.absolute_expiry else None
+
+
+def _seconds(span: timedelta) -> int:
+    return int(span.total_seconds())
+
+
+def _lifetime(value: object) -> str | None:
+    if not isinstance(value, timedelta):
+        return "must be a timedelta, such as timedelta(days=14)"
+    return None if value >= timedelta(seconds=1) else "must be one second or longer"
+
+
+def _lifetime_or_none(value: object) -> str | None:
+    return None if value is None else _lifetime(value)
+
+
+def _truth(value: object) -> str | None:
+    return None if isinstance(value, bool) else "must be True or False"
+
+
+def _cookie_name(value: object) -> str | None:
+    good = isinstance(value, str) and value and value.isascii() and not set(value) & set('()<>@,;:\\"/[]?={} \t')
+    return None if good else "must be a cookie name: ASCII letters, digits, '-' or '_'"
+
+
+def _whole(least: int) -> Callable[[object], str | None]:
+    def rule(value: object) -> str | None:
+        good = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        return None if good else f"must be a whole number, {least} or more"
+
+    return rule
+
+
+def _one_of(*choices: str) -> Callable[[object], str | None]:
+    return lambda value: None if value in choices else f"must be one of {', '.join(map(repr, choices))}"
+
+
+def _dotted_path(value: object) -> str | None:
+    good = isinstance(value, str) and "." in value.strip(".")
+    return None if good else "must be the dotted path of a class, such as 'shop.sessions.ShopSession'"
+
+
+RULES: Mapping[str, Callable[[object], str | None]] = {
+    "SESSION_CLASS": _dotted_path,
+    "TEMP_EXPIRY": _lifetime_or_none,
+    "PERM_EXPIRY": _lifetime,
+    "ABSOLUTE_EXPIRY": _lifetime_or_none,
+    "SLIDING": _truth,
+    "TOUCH_INTERVAL": _whole(0),
+    "SAVE": _one_of("auto", "explicit"),
+    "PERM_COOKIE_NAME": _cookie_name,
+    "OPTION_COOKIE_NAME": _cookie_name,
+    "HASH_IDS": _truth,
+    "CODEC": _one_of("json", "msgpack"),
+    "MAX_BYTES": _whole(1024),
+    "REMEMBER_DEFAULT": _truth,
+}
+"""What each key must be; a rule answers with what is wrong, or nothing."""
+
+
+def problems(given: object) -> dict[str, str]:
+    """What is wrong with a ``TYPED_SESSIONS`` setting, by key; empty when nothing is."""
+    if not isinstance(given, Mapping):
+        return {"": "must be a dict"}
+    found = {}
+    for key, value in given.items():
+        rule = RULES.get(key)
+        wrong = rule(value) if rule else "is not a setting of this version; the settings are " + ", ".join(RULES)
+        if wrong:
+            found[str(key)] = wrong
+    return found
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings in force.
+
+    Raises ``ImproperlyConfigured`` for the first wrong one; ``manage.py check`` lists them all.
+    """
+    given: Mapping[str, Any] = getattr(django_settings, "TYPED_SESSIONS", {})
+    for key, wrong in problems(given).items():
+        raise ImproperlyConfigured(f"TYPED_SESSIONS[{key!r}] {wrong}." if key else f"TYPED_SESSIONS {wrong}.")
+    return Settings(**{field.name: given[field.name.upper()] for field in fields(Settings) if field.name.upper() in given})
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting == "TYPED_SESSIONS":
+        settings.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="typed_sessions.conf")

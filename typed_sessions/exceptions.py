@@ -1,0 +1,57 @@
+"""What can go wrong, as one tree. Messages carry a session's id, never its token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TypedSessionError(Exception):
+    """Anything this app raises on purpose."""
+
+
+class StoreUnavailable(TypedSessionError):
+    """The store did not answer, or refused to write. It says nothing about the session itself."""
+
+
+class UnreadableRecord(TypedSessionError):
+    """What the store holds under a session's key is not a record of that session."""
+
+
+class SessionFieldError(TypedSessionError, ValueError, TypeError):
+    """A value that a field cannot hold; nothing was stored.
+
+    ``path`` is where, such as ``ShopSession.cart[0].quantity``, and ``problem`` what was found there.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}. The session was not saved; what is stored is as it was.")
+        self.path = path
+        self.problem = problem
+
+
+class SessionTooLarge(TypedSessionError, ValueError):
+    """The encoded record is larger than ``MAX_BYTES``; nothing was stored."""
+
+    def __init__(self, size: int, limit: int, largest: Sequence[tuple[str, int]]) -> None:
+        parts = ", ".join(f"{name} ({length:,} bytes)" for name, length in largest)
+        super().__init__(
+            f"The session takes {size:,} bytes and TYPED_SESSIONS['MAX_BYTES'] allows {limit:,}. It was not saved; "
+            f"what is stored is as it was. Largest parts: {parts}. Keep large data in a model and its key in the session."
+        )
+        self.size = size
+        self.limit = limit
+
+
+class SessionConflict(TypedSessionError):
+    """Two requests changed a field that is declared ``merge="refuse"``; the first one stands.
+
+    ``fields`` names them, as ``cart`` or ``bag['key']``.
+    """
+
+    def __init__(self, session_id: str, fields: Sequence[str]) -> None:
+        super().__init__(
+            f"Session {session_id}: {', '.join(fields)} was changed by another request since this one read it. "
+            "Nothing of this request was saved; read the session again and repeat the change."
+        )
+        self.session_id = session_id
+        self.fields = tuple(fields)

@@ -1,0 +1,68 @@
+"""The two ways to write a map of encoded values: JSON and msgpack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from django.utils.functional import Promise
+
+FieldMap = dict[str, bytes]
+"""Encoded values by name."""
+
+# msgspec's own errors, and what hostile input makes it run into.
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError)
+UNWRITABLE = (TypeError, OverflowError, UnicodeError, RecursionError, ValueError)
+
+
+def _text_of(value: object) -> object:
+    """What msgspec cannot encode by itself: lazy and marked-safe strings are text, everything else is refused."""
+    if isinstance(value, Promise):
+        return str(value)
+    if isinstance(value, str):
+        return str.__str__(value)  # SafeString's own __str__ gives a SafeString again
+    if hasattr(value, "_meta") and hasattr(value, "pk"):
+        raise TypeError(f"is a model instance ({value._meta.label}); store its primary key")
+    raise TypeError(f"is {type(value).__name__}, which a session cannot hold")
+
+
+class Format:
+    """One of the two ways to write a record: JSON, which people can read, or msgpack, which is smaller."""
+
+    def __init__(self, name: str, module: Any) -> None:
+        self.name = name
+        self._module = module
+        self._encoder = module.Encoder(enc_hook=_text_of)
+        self._splitter = module.Decoder(dict[str, msgspec.Raw])
+        self._plain = module.Decoder()
+
+    def __repr__(self) -> str:
+        return f"<Format {self.name}>"
+
+    def dumps(self, value: object) -> bytes:
+        encoded: bytes = self._encoder.encode(value)
+        return encoded
+
+    def loads(self, raw: bytes) -> Any:
+        """Plain values: what JSON knows."""
+        return self._plain.decode(raw)
+
+    def decoder(self, hint: Any) -> Any:
+        return self._module.Decoder(hint)
+
+    def split(self, raw: bytes) -> FieldMap:
+        return {name: bytes(value) for name, value in self._splitter.decode(raw).items()}
+
+    def join(self, parts: Mapping[str, bytes]) -> bytes:
+        return self.dumps({name: msgspec.Raw(value) for name, value in parts.items()})
+
+
+JSON = Format("json", msgspec.json)
+MSGPACK = Format("msgpack", msgspec.msgpack)
+FORMATS = {"json": JSON, "msgpack": MSGPACK}
+
+
+def format_of(raw: bytes | msgspec.Raw) -> Format:
+    """The format of an encoded map: a JSON object begins with a brace, and no msgpack map does."""
+    return JSON if bytes(memoryview(raw)[:1]) == b"{" else MSGPACK

@@ -1,0 +1,127 @@
+"""The way of a request: the session is bound when it comes in, and committed when its response is known.
+
+    request  -> middleware -> transports.read -> token | nothing
+    view        request.typed_session -> backend.load -> store.load -> codec.read -> your dataclass
+             -> backend.commit -> codec.write -> store.save -> signals
+    response <- middleware <- transports.write | transports.expire, Vary
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from . import transports
+from .backends.base import Commit, SessionStore
+from .exceptions import SessionConflict, StoreUnavailable
+
+logger = logging.getLogger("typed_sessions")
+
+RETRY_AFTER = 1
+"""Seconds, told to clients when the store does not answer."""
+
+
+class TypedSessionMiddleware(SessionMiddleware):
+    """Stands where ``SessionMiddleware`` stood. An async request that does not use its session costs no thread."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.async_mode:
+            return self.__acall__(request)
+        self.process_request(request)
+        return self.process_response(request, self.get_response(request))
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        self.process_request(request)
+        get_response = cast("Callable[[HttpRequest], Awaitable[HttpResponseBase]]", self.get_response)
+        return await self.aprocess_response(request, await get_response(request))
+
+    def process_request(self, request: HttpRequest) -> None:
+        presented = transports.read(request)
+        session = self.SessionStore(presented.token)
+        if isinstance(session, SessionStore):
+            session.bind(request, presented.mode, presented.superseded)
+        request.session = session
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        session = getattr(request, "session", None)
+        if not isinstance(session, SessionStore):
+            return super().process_response(request, cast("HttpResponse", response))
+        accessed = session.accessed  # as the view left it: committing looks at it too
+        try:
+            outcome = session.commit() if response.status_code < 500 else Commit.NOTHING
+        except Exception as error:
+            return _answer(error)
+        return _finish(request, response, outcome, accessed)
+
+    async def aprocess_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        session = getattr(request, "session", None)
+        if not isinstance(session, SessionStore):
+            return super().process_response(request, cast("HttpResponse", response))
+        accessed = session.accessed  # as the view left it: committing looks at it too
+        try:
+            outcome = await session.acommit() if response.status_code < 500 else Commit.NOTHING
+        except Exception as error:
+            return _answer(error)
+        return _finish(request, response, outcome, accessed)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """A view that could not get at the session, because its store does not answer, is not broken: 503."""
+        return _unavailable(exception) if isinstance(exception, StoreUnavailable) else None
+
+
+def _finish(request: HttpRequest, response: HttpResponseBase, outcome: Commit, accessed: bool) -> HttpResponseBase:
+    session = cast("SessionStore", request.session)
+    sets_cookies = False
+    if response.status_code < 500:
+        if session.is_flushed and session.is_empty():
+            sets_cookies = transports.expire(request, response)
+        elif session.facts.is_stored and not session.facts.is_rotated:
+            sets_cookies = _tell(request, response, session, outcome)
+    if accessed or sets_cookies:
+        transports.vary(response, sets_cookies, session.facts.is_authenticated)
+    return response
+
+
+def _tell(request: HttpRequest, response: HttpResponseBase, session: SessionStore, outcome: Commit) -> bool:
+    """Sets the cookies if the browser has to learn something: a new token, or a later end. Whether it did."""
+    is_known = transports.read(request).token == session.session_key
+    max_age = session.get_cookie_age()
+    if is_known and (outcome is Commit.NOTHING or max_age is None):
+        return False
+    transports.write(request, response, session.session_key or "", max_age, session.has_signed_in)
+    return True
+
+
+def _answer(error: Exception) -> HttpResponseBase:
+    """What a commit that failed means for the client."""
+    if isinstance(error, UpdateError):
+        raise SessionInterrupted(
+            "The request's session was deleted before the request completed. "
+            "The user may have logged out in a concurrent request, for example."
+        ) from error
+    if isinstance(error, StoreUnavailable):
+        return _unavailable(error)
+    if isinstance(error, SessionConflict):
+        logger.warning("%s", error)
+        return HttpResponse("The session was changed by another request. Please try again.", status=409)
+    raise error
+
+
+def _unavailable(error: Exception) -> HttpResponse:
+    logger.error("%s", error)
+    response = HttpResponse("The session store does not answer. Please try again.", status=503)
+    response["Retry-After"] = str(RETRY_AFTER)
+    response["Cache-Control"] = "no-store"
+    return response
+
+

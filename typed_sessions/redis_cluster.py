@@ -1,0 +1,48 @@
+"""Redis Cluster for django-redis, which has no client for it.
+
+    CACHES = {"default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": "redis://node-1:6379",
+        "OPTIONS": {"CONNECTION_FACTORY": "typed_sessions.redis_cluster.ClusterConnectionFactory"},
+    }}
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from django_redis.pool import ConnectionFactory
+from redis.cluster import RedisCluster
+
+
+class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # django-redis has no types
+    """Gives every alias with the same ``LOCATION`` one cluster client, which finds the other nodes by itself.
+
+    ``OPTIONS["PASSWORD"]``, ``SOCKET_TIMEOUT``, ``SOCKET_CONNECT_TIMEOUT`` and ``CONNECTION_POOL_KWARGS`` are passed on.
+    """
+
+    _clients: dict[str, RedisCluster] = {}
+    _lock = threading.Lock()
+
+    def connect(self, url: str) -> RedisCluster:
+        client = self._clients.get(url)
+        if client is None:
+            with self._lock:
+                if url not in self._clients:
+                    self._clients[url] = RedisCluster.from_url(url, **self._options(url))
+                client = self._clients[url]
+        return client
+
+    def disconnect(self, connection: RedisCluster) -> None:
+        connection.close()
+
+    def _options(self, url: str) -> dict[str, Any]:
+        # No parser_class: a cluster client brings its own, which understands redirections. No url: it is given by itself.
+        params = {
+            name: value
+            for name, value in {**self.make_connection_params(url), **self.pool_cls_kwargs}.items()
+            if name not in ("url", "parser_class")
+        }
+        # A cluster client repeats a command by itself after a redirection, never because a reply was lost.
+        return params

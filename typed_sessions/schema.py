@@ -1,0 +1,142 @@
+"""Which classes and types a session can be made of, and what to say about the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import inspect as types
+
+from .session import TypedSession, has_default, options_of
+
+_MERGE_RULES = ("last", "add", "max", "min", "union", "append", "refuse")
+
+
+class Problem(NamedTuple):
+    """Something about a session class that will not work, or (``serious=False``) that will surprise."""
+
+    where: str
+    """``Class.field``, or the class."""
+    what: str
+    serious: bool = True
+
+
+def problems(session_class: object) -> list[Problem]:
+    """Everything that keeps ``session_class`` from being stored and read back, with where and why."""
+    if not (isinstance(session_class, type) and issubclass(session_class, TypedSession)):
+        return [Problem(str(session_class), "is not a subclass of typed_sessions.TypedSession or AuthUserSession")]
+    return [*_of_class(session_class), *_of_fields(session_class)]
+
+
+def hints(session_class: type[TypedSession]) -> dict[str, Any]:
+    """The type of every field. Raises ``NameError`` for an annotation that names what cannot be found at run time."""
+    found = typing.get_type_hints(session_class, include_extras=True)
+    return {declared.name: found[declared.name] for declared in dataclasses.fields(session_class)}
+
+
+def _of_class(cls: type[TypedSession]) -> Iterator[Problem]:
+    # inspect.get_annotations, as a class's own __dict__ no longer holds them from Python 3.14 on.
+    undeclared = [name for name in inspect.get_annotations(cls) if name not in cls.__dataclass_fields__]
+    if undeclared or "__dataclass_fields__" not in vars(cls):
+        yield Problem(cls.__name__, "has no @dataclass decorator, so its fields would not be stored; add @dataclass")
+    written = vars(cls).get("__init__")
+    if inspect.isfunction(written) and written.__code__.co_filename != "<string>":  # where dataclass puts its own
+        yield Problem(cls.__name__, "has an __init__ of its own, which is not called when a session is read; "
+                      "use defaults, or __post_init__")  # fmt: skip
+    for name, declared in cls.__dataclass_fields__.items():
+        if declared._field_type is dataclasses._FIELD_INITVAR:  # type: ignore[attr-defined]  # the only way to tell
+            yield Problem(f"{cls.__name__}.{name}", "is an InitVar, which is not stored; make it a field")
+
+
+def _of_fields(cls: type[TypedSession]) -> Iterator[Problem]:
+    reserved = {name for name in dir(TypedSession) if not name.startswith("__")}
+    try:
+        of_type = hints(cls)
+    except (NameError, AttributeError) as error:
+        yield Problem(cls.__name__, f"has an annotation that cannot be found at run time ({error}); "
+                      "import it outside TYPE_CHECKING, at the top of its module")  # fmt: skip
+        return
+    for declared in dataclasses.fields(cls):
+        where = f"{cls.__name__}.{declared.name}"
+        if declared.name in reserved:
+            yield Problem(where, "is a name that every session already has; call the field something else")
+        if not has_default(declared):
+            yield Problem(where, "has no default, and a visitor without a session gets the defaults; give it one")
+        yield from _of_options(where, declared)
+        yield from _of_type(where, of_type[declared.name])
+
+
+def _of_options(where: str, declared: dataclasses.Field[Any]) -> Iterator[Problem]:
+    merge = options_of(declared).merge
+    if not callable(merge) and merge not in _MERGE_RULES:
+        yield Problem(where, f"has merge={merge!r}; it is one of {', '.join(map(repr, _MERGE_RULES))} or a function "
+                      "f(base, mine, theirs)")  # fmt: skip
+
+
+def _of_type(where: str, hint: Any) -> Iterator[Problem]:
+    try:
+        found = list(_walk(types.type_info(hint), where, set()))
+        yield from found
+        if not any(problem.serious for problem in found):
+            msgspec.json.Decoder(hint)
+            msgspec.msgpack.Decoder(hint)
+    except (TypeError, NameError) as error:
+        yield Problem(where, f"cannot be stored: {error}")
+
+
+def _walk(node: types.Type, where: str, seen: set[type]) -> Iterator[Problem]:
+    cls = getattr(node, "cls", None)
+    if isinstance(node, types.CustomType):
+        yield Problem(where, _refusal(cls))
+        return
+    if isinstance(node, types.AnyType):
+        yield Problem(where, "is Any, so that dates, decimals, sets and dataclasses in it come back as plain JSON values; "
+                      "name the type", serious=False)  # fmt: skip
+    if isinstance(cls, type):
+        if cls in seen:
+            return
+        seen.add(cls)
+        if hasattr(cls, "__pydantic_validator__"):
+            yield Problem(where, f"is {cls.__name__}, a pydantic dataclass, whose validation would be skipped; "
+                          "use a standard dataclass")  # fmt: skip
+    for name, child in _children(node):
+        yield from _walk(child, f"{where}{name}", seen)
+
+
+def _refusal(cls: Any) -> str:
+    name = f"{cls.__module__}.{cls.__qualname__}" if isinstance(cls, type) else str(cls)
+    if hasattr(cls, "_meta") and hasattr(cls, "_base_manager"):
+        return f"is a model ({name}); store its primary key and look the object up when it is needed"
+    return f"is {name}, which has no single meaning outside this process; store what it is made of"
+
+
+def _children(node: types.Type) -> Iterator[tuple[str, types.Type]]:
+    for inner in getattr(node, "fields", ()):
+        yield f".{inner.name}", inner.type
+    for attribute, name in (("item_type", "[]"), ("key_type", "[key]"), ("value_type", "[]"), ("type", "")):
+        child = getattr(node, attribute, None)
+        if isinstance(child, types.Type):
+            yield name, child
+    for attribute in ("item_types", "types"):
+        for child in getattr(node, attribute, ()):
+            yield "[]" if attribute == "item_types" else "", child
+
+
+def contains(hint: Any, *kinds: type[types.Type]) -> bool:
+    """Whether a value of this type can hold one of ``kinds`` of ``msgspec.inspect``, however deep."""
+    return _contains(types.type_info(hint), kinds, set())
+
+
+def _contains(node: types.Type, kinds: tuple[type[types.Type], ...], seen: set[type]) -> bool:
+    if isinstance(node, kinds):
+        return True
+    cls = getattr(node, "cls", None)
+    if isinstance(cls, type):
+        if cls in seen:
+            return False
+        seen.add(cls)
+    return any(_contains(child, kinds, seen) for _, child in _children(node))

@@ -1,0 +1,341 @@
+"""The session dataclasses a project builds on, the options of their fields, and how a view gets hold of its session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, overload
+
+from django.core.exceptions import ImproperlyConfigured
+
+from . import clock
+from .states import EndReason, SessionMode, SessionStatus
+from .tokens import urn
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.http import HttpRequest
+    from typing_extensions import Self
+
+T = TypeVar("T")
+S = TypeVar("S", bound="TypedSession")
+
+MergeFunction = Callable[[Any, Any, Any], Any]
+MergeRule = Literal["last", "add", "max", "min", "union", "append", "refuse"] | MergeFunction
+_METADATA = "typed_sessions"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FieldOptions:
+    """What ``session_field`` declares of a field, beyond its type and default."""
+
+    merge: MergeRule = "last"
+    carry_over: bool = True
+    secret: bool = False
+    renamed_from: tuple[str, ...] = ()
+
+
+@overload
+def session_field(
+    *,
+    default: T,
+    merge: MergeRule = ...,
+    carry_over: bool = ...,
+    secret: bool = ...,
+    renamed_from: str | Iterable[str] = ...,
+    metadata: Mapping[Any, Any] | None = ...,
+    **field_options: Any,
+) -> T: ...
+
+
+@overload
+def session_field(
+    *,
+    default_factory: Callable[[], T],
+    merge: MergeRule = ...,
+    carry_over: bool = ...,
+    secret: bool = ...,
+    renamed_from: str | Iterable[str] = ...,
+    metadata: Mapping[Any, Any] | None = ...,
+    **field_options: Any,
+) -> T: ...
+
+
+def session_field(
+    *,
+    merge: MergeRule = "last",
+    carry_over: bool = True,
+    secret: bool = False,
+    renamed_from: str | Iterable[str] = (),
+    metadata: Mapping[Any, Any] | None = None,
+    **field_options: Any,
+) -> Any:
+    """A dataclass field with what a session needs to know of it.
+
+    ``merge``
+        What happens when two requests change the field at once: ``"last"`` (the later save wins), ``"add"`` (both
+        differences count), ``"max"``, ``"min"``, ``"union"`` (of sets, dicts or lists), ``"append"`` (what either added
+        to a list), ``"refuse"`` (``SessionConflict``), or ``f(base, mine, theirs)``.
+    ``carry_over``
+        Whether an anonymous visitor's value survives sign-in.
+    ``secret``
+        Hides the value in ``repr`` and wherever a session is shown to people.
+    ``renamed_from``
+        Former names of the field. Both names are stored while they are listed, so that a release that knows only the
+        former one can run beside this one.
+
+    Everything else (``default``, ``default_factory``, ``init``, ``kw_only``, …) goes to ``dataclasses.field``.
+    """
+    former = (renamed_from,) if isinstance(renamed_from, str) else tuple(renamed_from)
+    options = FieldOptions(merge=merge, carry_over=carry_over, secret=secret, renamed_from=former)
+    field_options.setdefault("repr", not secret)
+    return field(metadata={**(metadata or {}), _METADATA: options}, **field_options)
+
+
+_PLAIN = FieldOptions()
+
+
+def options_of(declared: Field[Any]) -> FieldOptions:
+    """The options a field was declared with; the defaults for one made by ``dataclasses.field``."""
+    options: FieldOptions = declared.metadata.get(_METADATA, _PLAIN)
+    return options
+
+
+class SessionFacts(Protocol):
+    """What the engine knows of a session, and the typed object shows as read-only properties."""
+
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def mode(self) -> SessionMode: ...
+    @property
+    def status(self) -> SessionStatus: ...
+    @property
+    def end_reason(self) -> EndReason | None: ...
+    @property
+    def is_stored(self) -> bool: ...
+    @property
+    def is_authenticated(self) -> bool: ...
+
+    def time(self, name: Literal["created", "authenticated", "modified", "seen", "expires"]) -> int | None: ...
+
+
+class _Detached:
+    """The facts of an object that belongs to no session: one a test made, or one not yet assigned to a request."""
+
+    id = None
+    mode = SessionMode.TEMP
+    status = SessionStatus.FRESH
+    end_reason = None
+    is_stored = False
+    is_authenticated = False
+
+    def time(self, name: str) -> None:
+        return None
+
+
+_DETACHED = _Detached()
+
+
+@dataclass
+class TypedSession:
+    """The base of a session dataclass, without any field of its own.
+
+    The framework's facts are properties and are not stored with the fields. Every field of a subclass needs a default:
+    a visitor without a session gets the defaults.
+    """
+
+    __slots__ = ("__weakref__", "_facts")
+
+    schema_name: ClassVar[str] = ""
+    """The name records carry; the class's name if empty. Set it when you rename the class."""
+    schema_version: ClassVar[int] = 1
+    """Raise it when ``upgrade`` has something new to do."""
+
+    @classmethod
+    def upgrade(cls, version: int, data: dict[str, Any]) -> dict[str, Any]:
+        """Fields as ``version`` of the class stored them -> fields as this version stores them, in plain JSON types."""
+        return data
+
+    @classmethod
+    def of(cls, request: object) -> Self:
+        """The request's session: the same object as ``request.typed_session``, with this type."""
+        return get_session(request, cls)
+
+    def on_created(self, request: HttpRequest | None) -> None:
+        """Called once for a session that begins, just before it is stored; what it sets is stored with it."""
+
+    def on_authenticated(self, request: HttpRequest | None, user: AbstractBaseUser) -> None:
+        """Called after a sign-in and before the session is stored. An exception undoes the sign-in."""
+
+    def on_logout(self, request: HttpRequest | None) -> None:
+        """Called before a signed-in session is ended, with its data still there."""
+
+    @property
+    def id(self) -> str | None:
+        """The public handle: 40 hex digits; ``None`` until the session has one. Never what the cookie carries."""
+        return self._known.id
+
+    @property
+    def urn(self) -> str | None:
+        """``urn:iauthsession:<id>``, the record's name in the store."""
+        return urn(self.id) if self.id else None
+
+    @property
+    def mode(self) -> SessionMode:
+        return self._known.mode
+
+    @property
+    def status(self) -> SessionStatus:
+        return self._known.status
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """Why the session that was asked for has ended, if it has."""
+        return self._known.end_reason
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is stored yet."""
+        return not self._known.is_stored
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether Django's own auth keys are in the session: there is no second truth."""
+        return self._known.is_authenticated
+
+    @property
+    def created_at(self) -> datetime | None:
+        return _moment(self._known.time("created"))
+
+    @property
+    def authenticated_at(self) -> datetime | None:
+        return _moment(self._known.time("authenticated"))
+
+    @property
+    def last_modified(self) -> datetime | None:
+        return _moment(self._known.time("modified"))
+
+    @property
+    def last_seen_at(self) -> datetime | None:
+        """The last use that was written; at most ``TOUCH_INTERVAL`` behind."""
+        return _moment(self._known.time("seen"))
+
+    @property
+    def expires_at(self) -> datetime | None:
+        return _moment(self._known.time("expires"))
+
+    def time_to_live(self) -> timedelta | None:
+        """How long the session lives if it is not used again; ``None`` if it is not stored."""
+        expires = self._known.time("expires")
+        return None if expires is None else timedelta(seconds=max(0, expires - clock.now()))
+
+    @property
+    def _known(self) -> SessionFacts:
+        facts: SessionFacts = getattr(self, "_facts", _DETACHED)
+        return facts
+
+
+@dataclass
+class AuthUserSession(TypedSession):
+    """A session that also says who the user is: filled at sign-in, gone with the session at sign-out.
+
+    A snapshot for pages and APIs to show. What a user may do is asked of the user, not of the session.
+    """
+
+    user_auth_id: str | None = None
+    """The user's primary key as text."""
+    user_auth_name: str | None = None
+    """What the user signs in with."""
+    user_name: str | None = None
+    display_name: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    email: str | None = None
+    auth_provider: str | None = None
+    """Dotted path of the authentication backend that vouched for the user."""
+    referrer_url: str | None = None
+    roles: list[str] = field(default_factory=list)
+    """Names of the user's groups."""
+    permissions: list[str] = field(default_factory=list)
+    """``app_label.codename``."""
+    meta: dict[str, str] = field(default_factory=dict)
+
+    def fill_from_user(self, user: AbstractBaseUser) -> None:
+        """Copies from ``user`` what the fields hold. Override it to take more, or less."""
+        self.user_auth_id = str(user._meta.pk.value_to_string(user))
+        self.user_auth_name = self.user_name = user.get_username()
+        self.first_name = getattr(user, "first_name", None) or None
+        self.last_name = getattr(user, "last_name", None) or None
+        self.email = getattr(user, user.get_email_field_name(), None) or None
+        full_name = user.get_full_name() if hasattr(user, "get_full_name") else ""
+        self.display_name = full_name or self.user_name
+        self.auth_provider = getattr(user, "backend", None)
+        self.roles = sorted(user.groups.values_list("name", flat=True)) if hasattr(user, "groups") else []
+        self.permissions = sorted(user.get_all_permissions()) if hasattr(user, "get_all_permissions") else []
+
+    def has_role(self, name: str) -> bool:
+        return name in self.roles
+
+    def has_any_role(self, *names: str) -> bool:
+        return any(name in self.roles for name in names)
+
+    def has_all_roles(self, *names: str) -> bool:
+        return all(name in self.roles for name in names)
+
+    def has_permission(self, name: str) -> bool:
+        return name in self.permissions
+
+    def has_any_permission(self, *names: str) -> bool:
+        return any(name in self.permissions for name in names)
+
+    def has_all_permissions(self, *names: str) -> bool:
+        return all(name in self.permissions for name in names)
+
+
+def get_session(request: object, session_class: type[S]) -> S:
+    """The request's typed session, for a type checker too.
+
+    Takes Django's request and Django REST framework's alike. Raises ``TypeError`` if the project's ``SESSION_CLASS`` is
+    not a ``session_class``, and ``ImproperlyConfigured`` if there is no ``TypedSessionMiddleware``.
+    """
+    return _expect(engine_of(request).typed_session, session_class)
+
+
+async def aget_session(request: object, session_class: type[S]) -> S:
+    """``get_session`` for async views: loads without blocking the event loop."""
+    return _expect(await engine_of(request).aget_typed_session(), session_class)
+
+
+def _expect(session: TypedSession, session_class: type[S]) -> S:
+    if isinstance(session, session_class):
+        return session
+    raise TypeError(
+        f"This project's sessions are {type(session).__name__} (TYPED_SESSIONS['SESSION_CLASS']), "
+        f"and a {session_class.__name__} was asked for."
+    )
+
+
+def engine_of(request: object) -> Any:
+    engine = getattr(getattr(request, "_request", request), "session", None)
+    if hasattr(type(engine), "typed_session"):
+        return engine
+    raise ImproperlyConfigured(
+        "This request has no typed session. MIDDLEWARE needs 'typed_sessions.middleware.TypedSessionMiddleware' in "
+        "SessionMiddleware's place, SESSION_ENGINE must be one of typed_sessions.backends, and a request made by hand "
+        "must go through the middleware."
+    )
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)
+
+
+def has_default(declared: Field[Any]) -> bool:
+    return declared.default is not MISSING or declared.default_factory is not MISSING
+
+
+def field_options(session_class: type[TypedSession]) -> dict[str, FieldOptions]:
+    """The options of every field, by name."""
+    return {declared.name: options_of(declared) for declared in fields(session_class)}

@@ -1,0 +1,143 @@
+"""Records in any Django cache. For development and memcached: a cache may drop what it holds, and cannot list it.
+
+Django's cache API has no compare-and-set, so a write holds a short lease on its record while it looks and writes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+from django.core.cache import BaseCache, caches
+
+from .. import clock
+from ..exceptions import StoreUnavailable, UnreadableRecord
+from ..states import EndReason
+from ..tokens import urn
+from . import wire
+from .base import Conflict, Gone, Outcome, Saved, Store
+from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone
+
+T = TypeVar("T")
+
+LEASE = 5
+"""Seconds after which the lease of a worker that died is free again."""
+WAIT = 1.0
+"""Seconds that a write waits for another one of the same session."""
+
+
+class CacheStore(Store):
+    """``alias`` names an entry of ``CACHES``."""
+
+    lists_sessions = False
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
+    def load(self, session_id: str) -> Record | Tombstone | None:
+        with store_errors(self.alias):
+            value = self._cache.get(urn(session_id))
+        return None if value is None else wire.decode(session_id, value)
+
+    def create(self, record: Record) -> bool:
+        with store_errors(self.alias):
+            if self._cache.add(urn(record.id), wire.encode(record), _time_to_live(record.expires)):
+                return True
+        there = self.load(record.id)
+        return isinstance(there, Record) and there.nonce == record.nonce
+
+    def save(self, record: Record, base: Record) -> Outcome:
+        with self._lease(base.id):
+            return self._compare(record, base) or self._put(record)
+
+    def touch(self, record: Record, seen: int, expires: int) -> bool:
+        with self._lease(record.id):
+            there = self.load(record.id)
+            if not isinstance(there, Record):
+                return False
+            self._put(
+                msgspec.structs.replace(there, seen=max(seen, there.seen), expires=max(expires, there.expires))
+            )
+            return True
+
+    def replace(self, record: Record, base: Record) -> Outcome:
+        with self._lease(base.id):
+            done = self.load(record.id)
+            if isinstance(done, Record) and done.nonce == record.nonce:
+                return Saved(record)
+            outcome = self._compare(record, base)
+            if outcome is None:
+                outcome = self._put(record)
+                self._bury(base.id, EndReason.ROTATED, clock.now())
+            return outcome
+
+    def end(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
+        with self._lease(session_id):
+            try:
+                last = self.load(session_id)
+            except UnreadableRecord:
+                self._bury(session_id, reason, now)
+                return None
+            if not isinstance(last, Record):
+                return None
+            self._bury(session_id, reason, now)
+            return last
+
+    def clear_expired(self, now: int) -> int:
+        return 0  # the cache does it
+
+    @property
+    def _cache(self) -> BaseCache:
+        return caches[self.alias]
+
+    def _compare(self, record: Record, base: Record) -> Outcome | None:
+        """What stands in the way of saving, or says that it has been done; nothing if ``base`` is still there."""
+        there = self.load(base.id)
+        if not isinstance(there, Record):
+            return Gone(there)
+        if (there.revision, there.nonce) == (record.revision, record.nonce):
+            return Saved(record)
+        return None if (there.revision, there.nonce) == (base.revision, base.nonce) else Conflict(there)
+
+    def _put(self, record: Record) -> Saved:
+        with store_errors(self.alias):
+            self._cache.set(urn(record.id), wire.encode(record), _time_to_live(record.expires))
+        return Saved(record)
+
+    def _bury(self, session_id: str, reason: EndReason, now: int) -> None:
+        tombstone = wire.encode(Tombstone(format=FORMAT, ended=now, reason=reason))
+        with store_errors(self.alias):
+            self._cache.set(urn(session_id), tombstone, TOMBSTONE_LIFE)
+
+    @contextmanager
+    def _lease(self, session_id: str) -> Iterator[None]:
+        key = f"{urn(session_id)}:lease"
+        deadline = time.monotonic() + WAIT
+        with store_errors(self.alias):
+            while not self._cache.add(key, 1, LEASE):
+                if time.monotonic() > deadline:
+                    raise StoreUnavailable(f"Session {session_id}: another request has been writing it for {WAIT} s")
+                time.sleep(0.002)
+        try:
+            yield
+        finally:
+            with store_errors(self.alias):
+                self._cache.delete(key)
+
+
+def _time_to_live(expires: int) -> int:
+    return max(1, expires + GRACE - clock.now())
+
+
+@contextmanager
+def store_errors(alias: str) -> Iterator[None]:
+    """Whatever a cache backend raises when its server is away; each has errors of its own."""
+    try:
+        yield
+    except StoreUnavailable:
+        raise
+    except Exception as error:
+        raise StoreUnavailable(f"The cache {alias!r} did not answer: {type(error).__name__}: {error}") from error

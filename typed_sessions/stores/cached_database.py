@@ -1,0 +1,126 @@
+"""Records in the database, with a copy in a shared cache for reading.
+
+The cache is never the truth, and must never answer with what the database no longer holds. So copies are only ever
+*added*, by readers, and never written over; a write puts a mark in the copy's place, and while the mark is there readers
+go to the database and add nothing. A reader that was slow between its read and its copy leaves the copy out.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from django.core.cache import BaseCache, caches
+from django.db import transaction
+
+from .. import clock
+from ..exceptions import StoreUnavailable, UnreadableRecord
+from ..formats import JSON, Format
+from ..states import EndReason
+from ..tokens import urn
+from . import wire
+from .base import Outcome, Store
+from .cache import store_errors
+from .database import DatabaseStore
+from .record import GRACE, Record, Tombstone
+
+T = TypeVar("T")
+
+logger = logging.getLogger("typed_sessions")
+
+MARK = b"-"
+MARK_LIFE = 4
+"""Seconds after a write in which readers go to the database."""
+SLOW_WRITE = 2.0
+"""Seconds; a write that took longer marks again, since its first mark may be over."""
+SLOW_READ = 1.0
+"""Seconds; SLOW_WRITE + SLOW_READ must be less than MARK_LIFE, or an old copy could be added after the mark is over."""
+COPY_LIFE = 60
+"""Seconds; bounds what a write can hide that went past this store, such as SQL by hand."""
+
+
+class CachedDatabaseStore(Store):
+    """``alias`` names a cache that all processes share."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self._database = DatabaseStore()
+
+    @property
+    def format(self) -> Format:
+        return JSON
+
+    def load(self, session_id: str) -> Record | Tombstone | None:
+        copy = self._quietly(lambda: self._cache.get(urn(session_id)), default=MARK)
+        if copy is not None and copy != MARK:
+            try:
+                return wire.decode(session_id, copy)
+            except UnreadableRecord as error:
+                logger.warning("The cached copy was left aside: %s", error)
+                copy = MARK
+        begun = time.monotonic()
+        there = self._database.load(session_id)
+        if copy is None and isinstance(there, Record) and time.monotonic() - begun < SLOW_READ:
+            life = min(COPY_LIFE, there.expires + GRACE - clock.now())
+            if life > 0:
+                self._quietly(lambda: self._cache.add(urn(session_id), wire.encode(there), life), default=False)
+        return there
+
+    def create(self, record: Record) -> bool:
+        return self._database.create(record)  # a new id has no copy to be wrong
+
+    def save(self, record: Record, base: Record) -> Outcome:
+        return self._marked((base.id,), lambda: self._database.save(record, base))
+
+    def touch(self, record: Record, seen: int, expires: int) -> bool:
+        return self._marked((record.id,), lambda: self._database.touch(record, seen, expires))
+
+    def replace(self, record: Record, base: Record) -> Outcome:
+        return self._marked((base.id,), lambda: self._database.replace(record, base))
+
+    def end(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
+        return self._marked((session_id,), lambda: self._database.end(session_id, reason, now, user))
+
+    def clear_expired(self, now: int) -> int:
+        return self._database.clear_expired(now)
+
+    def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
+        return self._database.newest(now, limit, offset)
+
+    def of_user(self, user: str, now: int) -> Sequence[str]:
+        return self._database.of_user(user, now)
+
+    def count(self, now: int) -> int:
+        return self._database.count(now)
+
+    @property
+    def _cache(self) -> BaseCache:
+        return caches[self.alias]
+
+    def _marked(self, session_ids: Sequence[str], write: Callable[[], T]) -> T:
+        self._mark(session_ids)
+        begun = time.monotonic()
+        try:
+            return write()
+        finally:
+            connection = transaction.get_connection(self._database.alias)
+            if connection.in_atomic_block:
+                # Others see the write when the transaction ends, and nobody knows when that is.
+                transaction.on_commit(lambda: self._mark(session_ids), using=self._database.alias)
+            elif time.monotonic() - begun > SLOW_WRITE:
+                self._mark(session_ids)
+
+    def _mark(self, session_ids: Sequence[str]) -> None:
+        for session_id in session_ids:
+            self._quietly(lambda key=urn(session_id): self._cache.set(key, MARK, MARK_LIFE), default=None)
+
+    def _quietly(self, ask: Callable[[], T], default: T) -> T:
+        """A cache that is away costs a read of the database, not the request."""
+        try:
+            with store_errors(self.alias):
+                return ask()
+        except StoreUnavailable as error:
+            logger.warning("Sessions are read from the database alone: %s", error)
+            return default

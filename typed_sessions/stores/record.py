@@ -1,0 +1,90 @@
+"""What is stored: the envelope around a session's fields and bag, and what remains of a session that ended."""
+
+from __future__ import annotations
+
+import secrets
+
+import msgspec
+
+from ..states import EndReason, SessionMode
+
+FORMAT = 1
+"""Version of the envelope itself."""
+
+GRACE = 300
+"""Seconds that a store keeps a record beyond its expiry, so that its last state can still be told."""
+
+TOMBSTONE_LIFE = 3600
+"""Seconds that a store remembers that, and why, a session ended."""
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who used the session first, and who last if that was somebody else."""
+
+    address: str = ""
+    agent: str = ""
+    last_address: str = ""
+    last_agent: str = ""
+
+    def seen_as(self, address: str, agent: str) -> Client:
+        """This client after a request from ``address`` with ``agent``."""
+        if (address, agent) in ((self.address, self.agent), (self.last_address, self.last_agent)):
+            return self
+        return msgspec.structs.replace(self, last_address=address, last_agent=agent)
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One stored session. All times are whole seconds since the epoch.
+
+    The order of the fields is the order on the wire, and the first ones are where scripts in a store look for them.
+    """
+
+    format: int
+    seen: int
+    """Last use that was written; only moves forward."""
+    expires: int
+    """When it is over if it is not used again."""
+    revision: int
+    """Counts the saves; with the nonce, what a save must find unchanged."""
+    nonce: str
+    """Of one save, so that a save whose reply was lost recognises its own work."""
+    id: str
+    mode: SessionMode
+    type: str
+    """Registered name of the dataclass. Never an import path."""
+    schema: int
+    """Version of the dataclass."""
+    created: int
+    modified: int
+    data: msgspec.Raw
+    """The dataclass, a map of field to value."""
+    bag: msgspec.Raw
+    """Django's mapping, a map of key to value."""
+    user: str | None = None
+    """The signed-in user's primary key as text."""
+    authenticated: int | None = None
+    until: int | None = None
+    """The absolute end, which never moves."""
+    client: Client | None = None
+
+    def is_live(self, now: int) -> bool:
+        return now < self.expires
+
+    def overdue(self, now: int) -> EndReason | None:
+        """Which timeout the record has reached, if any."""
+        if now < self.expires:
+            return None
+        absolute = self.until is not None and self.expires >= self.until
+        return EndReason.EXPIRED_ABSOLUTE if absolute else EndReason.EXPIRED_IDLE
+
+
+class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left under the key of a session that ended: nothing of it but when, and why."""
+
+    format: int
+    ended: int
+    reason: EndReason
+
+
+def new_nonce() -> str:
+    return secrets.token_hex(4)

@@ -1,0 +1,327 @@
+"""Records in Redis or Valkey, through the connection of django-redis: one server, Sentinel, or a cluster.
+
+A read is one GET, every other verb one script. On a cluster, where a script may touch one slot only, the index follows
+the record by idempotent writes, and a replacement is taken back if its second half fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.core.cache import InvalidCacheBackendError, caches
+from django.core.exceptions import ImproperlyConfigured
+from django_redis import get_redis_connection
+from django_redis.exceptions import ConnectionInterrupted
+from redis.cluster import RedisCluster
+from redis.exceptions import NoScriptError, RedisError
+
+from .. import clock, conf
+from ..exceptions import StoreUnavailable, UnreadableRecord
+from ..flows import Flow, Step, adrive, drive
+from ..states import EndReason
+from ..tokens import urn
+from . import scripts, wire
+from .async_redis import AsyncClients
+from .base import Conflict, Gone, Outcome, Saved, Store
+from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone
+from .scripts import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SWEEP = 1000
+"""Index entries removed in one round trip."""
+
+
+class Command(NamedTuple):
+    """A Redis command, or a script with its keys and arguments."""
+
+    name: str | Script
+    keys: tuple[str, ...]
+    args: tuple[Any, ...] = ()
+
+
+class RedisStore(Store):
+    """``alias`` names a cache of django-redis. Its ``KEY_PREFIX``, if any, goes in front of every key."""
+
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+        self._prefix = _prefix_of(alias)
+        self._async_clients = AsyncClients(lambda: self._client)
+
+    # The verbs
+
+    def load(self, session_id: str) -> Record | Tombstone | None:
+        return self._found(session_id, self._execute(Command("GET", (self._key(session_id),))))
+
+    async def aload(self, session_id: str) -> Record | Tombstone | None:
+        return self._found(session_id, await self._aexecute(Command("GET", (self._key(session_id),))))
+
+    def create(self, record: Record) -> bool:
+        return drive(self._creating(record))
+
+    async def acreate(self, record: Record) -> bool:
+        return await adrive(self._creating(record))
+
+    def save(self, record: Record, base: Record) -> Outcome:
+        return drive(self._saving(record, base))
+
+    async def asave(self, record: Record, base: Record) -> Outcome:
+        return await adrive(self._saving(record, base))
+
+    def touch(self, record: Record, seen: int, expires: int) -> bool:
+        return drive(self._touching(record, seen, expires))
+
+    async def atouch(self, record: Record, seen: int, expires: int) -> bool:
+        return await adrive(self._touching(record, seen, expires))
+
+    def replace(self, record: Record, base: Record) -> Outcome:
+        return drive(self._replacing(record, base))
+
+    async def areplace(self, record: Record, base: Record) -> Outcome:
+        return await adrive(self._replacing(record, base))
+
+    def end(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
+        return drive(self._ending(session_id, reason, now, user))
+
+    async def aend(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
+        return await adrive(self._ending(session_id, reason, now, user))
+
+    def clear_expired(self, now: int) -> int:
+        return drive(self._clearing(now))
+
+    async def aclear_expired(self, now: int) -> int:
+        return await adrive(self._clearing(now))
+
+    def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
+        return _texts(self._execute(self._newest(limit, offset)))
+
+    async def anewest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
+        return _texts(await self._aexecute(self._newest(limit, offset)))
+
+    def of_user(self, user: str, now: int) -> Sequence[str]:
+        return _texts(self._execute(self._of_user(user, now)))
+
+    async def aof_user(self, user: str, now: int) -> Sequence[str]:
+        return _texts(await self._aexecute(self._of_user(user, now)))
+
+    def count(self, now: int) -> int:
+        return int(self._execute(self._count(now)))
+
+    async def acount(self, now: int) -> int:
+        return int(await self._aexecute(self._count(now)))
+
+    # What they do
+
+    def _creating(self, record: Record) -> Flow[bool]:
+        command = Command(scripts.CREATE, self._keys(record), self._arguments(record))
+        if not (yield self._step(command)):
+            return False
+        yield from self._indexing(record)
+        return True
+
+    def _saving(self, record: Record, base: Record) -> Flow[Outcome]:
+        command = Command(scripts.SAVE, self._keys(record), (*self._arguments(record), wire.stamp(base)))
+        outcome = self._outcome(record, base, (yield self._step(command)))
+        if isinstance(outcome, Saved):
+            yield from self._indexing(record)
+            yield from self._forgetting(base, besides=record.user)
+        return outcome
+
+    def _touching(self, record: Record, seen: int, expires: int) -> Flow[bool]:
+        arguments = (seen, expires, _time_to_live(expires), record.id, _index_life(expires))
+        if not (yield self._step(Command(scripts.TOUCH, self._keys(record), arguments))):
+            return False
+        yield from self._indexing(record, seen, expires)
+        return True
+
+    def _replacing(self, record: Record, base: Record) -> Flow[Outcome]:
+        if self._is_cluster:
+            return (yield from self._replacing_on_cluster(record, base))
+        new, *index = self._keys(record)
+        arguments = (*self._arguments(record), wire.stamp(base), _tombstone(EndReason.ROTATED), TOMBSTONE_LIFE, base.id)
+        command = Command(scripts.REPLACE, (new, self._key(base.id), *index), arguments)
+        outcome = self._outcome(record, base, (yield self._step(command)))
+        if isinstance(outcome, Saved):
+            yield from self._forgetting(base, besides=record.user)
+        return outcome
+
+    def _replacing_on_cluster(self, record: Record, base: Record) -> Flow[Outcome]:
+        if not (yield from self._creating(record)):
+            return Gone(None)
+        bury = (_tombstone(EndReason.ROTATED), TOMBSTONE_LIFE, wire.stamp(base))
+        try:
+            reply = yield self._step(Command(scripts.BURY, (self._key(base.id),), bury))
+        except StoreUnavailable:
+            # Two live sessions for one browser would outlive the sign-out of one of them.
+            yield from self._undoing(record)
+            raise
+        outcome = self._outcome(record, base, reply)
+        if isinstance(outcome, Saved):
+            yield from self._forgetting(base)
+        else:
+            yield from self._undoing(record)
+        return outcome
+
+    def _undoing(self, record: Record) -> Flow[None]:
+        yield self._step(Command("DEL", (self._key(record.id),)))
+        yield from self._forgetting(record)
+
+    def _ending(self, session_id: str, reason: EndReason, now: int, user: str | None) -> Flow[Record | None]:
+        keys = (self._key(session_id), *(() if self._is_cluster else self._index_keys(user)))
+        value = yield self._step(Command(scripts.END, keys, (_tombstone(reason, now), TOMBSTONE_LIFE, session_id)))
+        if value is None:
+            return None
+        try:
+            record = wire.decode(session_id, value)
+        except UnreadableRecord:
+            return None
+        if not isinstance(record, Record):
+            return None
+        yield from self._forgetting(record, besides=user)
+        return record
+
+    def _clearing(self, now: int) -> Flow[int]:
+        # Redis removes the records by itself; what is left are the entries that point to them.
+        by_seen, by_expiry = self._index_keys(None)
+        removed = 0
+        while True:
+            dead = yield self._step(
+                Command("ZRANGEBYSCORE", (by_expiry,), ("-inf", f"({now - GRACE}", "LIMIT", 0, _SWEEP))
+            )
+            if not dead:
+                return removed
+            yield self._step(Command("ZREM", (by_seen,), tuple(dead)))
+            removed += yield self._step(Command("ZREM", (by_expiry,), tuple(dead)))
+
+    def _indexing(self, record: Record, seen: int | None = None, expires: int | None = None) -> Flow[None]:
+        """On a cluster: what the script does on one node."""
+        if not self._is_cluster:
+            return
+        seen, expires = seen or record.seen, expires or record.expires
+        for key, score in zip(self._index_keys(record.user), (seen, expires, expires), strict=False):
+            yield self._step(Command(scripts.INDEX, (key,), (record.id, score, _index_life(expires))))
+
+    def _forgetting(self, record: Record, besides: str | None = None) -> Flow[None]:
+        """Takes a record out of the index keys that the script could not know, or on a cluster not reach."""
+        if self._is_cluster and besides is None:
+            stale: Iterable[str] = self._index_keys(record.user)
+        else:
+            stale = (self._user_key(record.user),) if record.user and record.user != besides else ()
+        for key in stale:
+            yield self._step(Command("ZREM", (key,), (record.id,)))
+
+    def _newest(self, limit: int, offset: int) -> Command:
+        return Command("ZREVRANGE", (self._index_keys(None)[0],), (offset, offset + limit - 1))
+
+    def _of_user(self, user: str, now: int) -> Command:
+        return Command("ZREVRANGEBYSCORE", (self._user_key(user),), ("+inf", f"({now}"))
+
+    def _count(self, now: int) -> Command:
+        return Command("ZCOUNT", (self._index_keys(None)[1],), (f"({now}", "+inf"))
+
+    # Keys, arguments, replies
+
+    def _key(self, session_id: str) -> str:
+        return self._prefix + urn(session_id)
+
+    def _user_key(self, user: str) -> str:
+        return f"{self._prefix}{urn('by-user')}:{user}"
+
+    def _index_keys(self, user: str | None) -> tuple[str, ...]:
+        keys = (self._prefix + urn("by-seen"), self._prefix + urn("by-expiry"))
+        return (*keys, self._user_key(user)) if user else keys
+
+    def _keys(self, record: Record) -> tuple[str, ...]:
+        return (self._key(record.id), *(() if self._is_cluster else self._index_keys(record.user)))
+
+    def _arguments(self, record: Record) -> tuple[Any, ...]:
+        life = (_time_to_live(record.expires), wire.stamp(record))
+        return (wire.encode(record), *life, record.id, record.seen, record.expires, _index_life(record.expires))
+
+    def _outcome(self, record: Record, base: Record, reply: list[Any]) -> Outcome:
+        if reply[0] == 1:
+            return Saved(record)
+        there = self._found(base.id, reply[1]) if reply[0] == 0 else None
+        return Conflict(there) if isinstance(there, Record) else Gone(there)
+
+    def _found(self, session_id: str, value: bytes | None) -> Record | Tombstone | None:
+        return None if value is None else wire.decode(session_id, value)
+
+    # The connection
+
+    @property
+    def _client(self) -> Any:
+        # write=True: a replica may not have heard of a sign-out yet.
+        return get_redis_connection(self.alias, write=True)
+
+    @cached_property
+    def _is_cluster(self) -> bool:
+        return isinstance(self._client, RedisCluster)
+
+    def _step(self, command: Command) -> Step:
+        return Step(self._execute, self._aexecute, (command,))
+
+    def _execute(self, command: Command) -> Any:
+        with _store_errors():
+            client = self._client
+            if isinstance(command.name, str):
+                return client.execute_command(command.name, *command.keys, *command.args)
+            operands = (len(command.keys), *command.keys, *command.args)
+            try:
+                return client.execute_command("EVALSHA", command.name.sha, *operands)
+            except NoScriptError:
+                return client.execute_command("EVAL", command.name.source, *operands)
+
+    async def _aexecute(self, command: Command) -> Any:
+        with _store_errors():
+            client = self._async_clients.current()
+            if isinstance(command.name, str):
+                return await client.execute_command(command.name, *command.keys, *command.args)
+            operands = (len(command.keys), *command.keys, *command.args)
+            try:
+                return await client.execute_command("EVALSHA", command.name.sha, *operands)
+            except NoScriptError:
+                return await client.execute_command("EVAL", command.name.source, *operands)
+
+
+def _prefix_of(alias: str) -> str:
+    try:
+        get_redis_connection(alias)
+        prefix = caches[alias].key_prefix
+    except InvalidCacheBackendError as error:
+        raise ImproperlyConfigured(f"SESSION_CACHE_ALIAS is {alias!r}, and CACHES has no such entry.") from error
+    except NotImplementedError as error:
+        raise ImproperlyConfigured(
+            f"The redis session engine needs django-redis: set CACHES[{alias!r}]['BACKEND'] to "
+            "'django_redis.cache.RedisCache', or SESSION_CACHE_ALIAS to a cache that has it."
+        ) from error
+    return f"{prefix}:" if prefix else ""
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, ConnectionInterrupted, OSError) as error:
+        raise StoreUnavailable(f"Redis did not do what was asked: {type(error).__name__}: {error}") from error
+
+
+def _tombstone(reason: EndReason, now: int | None = None) -> bytes:
+    return wire.encode(Tombstone(format=FORMAT, ended=clock.now() if now is None else now, reason=reason))
+
+
+def _time_to_live(expires: int) -> int:
+    return max(1, expires + GRACE - clock.now())
+
+
+def _index_life(expires: int) -> int:
+    settings = conf.settings()
+    return GRACE + max(expires - clock.now(), settings.temp_seconds, settings.perm_seconds)
+
+
+def _texts(members: Iterable[bytes]) -> list[str]:
+    return [member.decode() for member in members]

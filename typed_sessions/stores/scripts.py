@@ -1,0 +1,121 @@
+"""The Lua scripts of the Redis store. Each is atomic, declares every key it touches, and may be repeated.
+
+``KEYS[1]`` is the record. On one node the index keys follow, by last use, by expiry and of the user, and are written in
+the same round trip; on a cluster they live in other slots and are written afterwards.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from typing import NamedTuple
+
+
+class Script(NamedTuple):
+    source: str
+    sha: str
+
+
+_COMMON = """
+local function holds(head, stamp)
+  local at = string.find(head, 'revision', 1, true)
+  return at and string.sub(head, at, at + #stamp - 1) == stamp
+end
+local function index(first, id, seen, expires, ttl)
+  local scores = {seen, expires, expires}
+  for i = first, #KEYS do
+    redis.call('ZADD', KEYS[i], scores[i - first + 1], id)
+    if redis.call('TTL', KEYS[i]) < tonumber(ttl) then redis.call('EXPIRE', KEYS[i], ttl) end
+  end
+end
+"""
+
+
+def _script(body: str) -> Script:
+    source = _COMMON + body
+    return Script(source, sha1(source.encode(), usedforsecurity=False).hexdigest())
+
+
+CREATE = _script("""
+local value, ttl, own, id, seen, expires, index_ttl = unpack(ARGV)
+if not redis.call('SET', KEYS[1], value, 'NX', 'EX', ttl)
+    and not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
+  return 0
+end
+index(2, id, seen, expires, index_ttl)
+return 1
+""")
+
+# {1} saved, {0, what is there instead}, {-1} nothing is there.
+SAVE = _script("""
+local value, ttl, own, id, seen, expires, index_ttl, base = unpack(ARGV)
+local head = redis.call('GETRANGE', KEYS[1], 0, 127)
+if head == '' then return {-1} end
+if not holds(head, own) then
+  if not holds(head, base) then return {0, redis.call('GET', KEYS[1])} end
+  redis.call('SET', KEYS[1], value, 'EX', ttl)
+end
+index(2, id, seen, expires, index_ttl)
+return {1}
+""")
+
+# As SAVE; KEYS[2] is the record that is replaced.
+REPLACE = _script("""
+local value, ttl, own, id, seen, expires, index_ttl, base, tombstone, tombstone_ttl, base_id = unpack(ARGV)
+if not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
+  local head = redis.call('GETRANGE', KEYS[2], 0, 127)
+  if head == '' then return {-1} end
+  if not holds(head, base) then return {0, redis.call('GET', KEYS[2])} end
+  redis.call('SET', KEYS[1], value, 'EX', ttl)
+  redis.call('SET', KEYS[2], tombstone, 'EX', tombstone_ttl)
+end
+for i = 3, #KEYS do redis.call('ZREM', KEYS[i], base_id) end
+index(3, id, seen, expires, index_ttl)
+return {1}
+""")
+
+# As SAVE, but puts a tombstone: the second half of a replacement on a cluster.
+BURY = _script("""
+local tombstone, ttl, base = unpack(ARGV)
+local head = redis.call('GETRANGE', KEYS[1], 0, 127)
+if head == '' then return {-1} end
+if not holds(head, base) then return {0, redis.call('GET', KEYS[1])} end
+redis.call('SET', KEYS[1], tombstone, 'EX', ttl)
+return {1}
+""")
+
+# The clocks have a fixed width in both formats, so they are overwritten where they stand.
+TOUCH = _script("""
+local seen, expires, ttl, id, index_ttl = unpack(ARGV)
+local head = redis.call('GETRANGE', KEYS[1], 0, 127)
+local at = string.find(string.sub(head, 1, 24), 'seen', 1, true)
+if not at then return 0 end
+local json = string.sub(head, 1, 1) == '{'
+local function forward(name, new)
+  local first = string.find(head, name, 1, true) + #name + (json and 2 or 1)
+  local old = json and tonumber(string.sub(head, first, first + 9))
+    or struct.unpack('>I4', string.sub(head, first, first + 3))
+  if old >= tonumber(new) then return false end
+  redis.call('SETRANGE', KEYS[1], first - 1, json and new or struct.pack('>I4', tonumber(new)))
+  return true
+end
+forward('seen', seen)
+if forward('expires', expires) then redis.call('EXPIRE', KEYS[1], ttl) end
+index(2, id, seen, expires, index_ttl)
+return 1
+""")
+
+END = _script("""
+local tombstone, ttl, id = unpack(ARGV)
+local value = redis.call('GET', KEYS[1])
+if not value or not string.find(string.sub(value, 1, 24), 'seen', 1, true) then return false end
+redis.call('SET', KEYS[1], tombstone, 'EX', ttl)
+for i = 2, #KEYS do redis.call('ZREM', KEYS[i], id) end
+return value
+""")
+
+# One index key of a cluster.
+INDEX = _script("""
+local id, score, ttl = unpack(ARGV)
+index(1, id, score, score, ttl)
+return 1
+""")

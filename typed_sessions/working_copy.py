@@ -1,0 +1,191 @@
+"""A request's copy of one record: its fields and bag decoded when they are asked for, and what has been changed in them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from . import bag as bags
+from .bag import Bag, Serializer
+from .codec import SessionCodec, Unreadable
+from .exceptions import SessionConflict
+from .formats import FieldMap, format_of
+from .merge import Refused, merged
+from .session import TypedSession
+from .stores.record import Record
+
+S = TypeVar("S", bound=TypedSession)
+
+logger = logging.getLogger("typed_sessions")
+
+
+class Content(NamedTuple):
+    """What a record holds besides its envelope."""
+
+    type: str
+    schema: int
+    data: msgspec.Raw
+    bag: msgspec.Raw
+
+
+class WorkingCopy(Generic[S]):
+    """``record`` is what was loaded, or nothing for a session that is not stored yet."""
+
+    __slots__ = ("_baseline", "_codec", "_serializer", "_session", "_stored", "_written", "record", "unreadable")
+
+    def __init__(self, codec: SessionCodec[S], serializer: Serializer, record: Record | None = None) -> None:
+        self.record = record
+        self.unreadable: list[Unreadable] = []
+        """What could not be read; known after ``session`` was asked for."""
+        self._codec = codec
+        self._serializer = serializer
+        self._session: S | None = None
+        self._baseline = b""
+        """The fields as they were loaded, encoded."""
+        self._written = b""
+        """The fields as they were when they were last compared."""
+        self._stored: FieldMap | None = None
+
+    @property
+    def session(self) -> S:
+        """The typed session, always the same object."""
+        if self._session is None:
+            self._session = self._decoded()
+            self._baseline = self._codec.write(self._session)
+        return self._session
+
+    @session.setter
+    def session(self, replacement: S) -> None:
+        _ = self.session  # what it replaces is what it will be compared with
+        self._session = replacement
+
+    @property
+    def is_opened(self) -> bool:
+        """Whether anybody has asked for the typed session."""
+        return self._session is not None
+
+    def _decoded(self) -> S:
+        if self.record is None:
+            return self._codec.session_class()
+        decoded = self._codec.read(bytes(self.record.data), self.record.type, self.record.schema)
+        self._stored = decoded.stored
+        self.unreadable = decoded.unreadable
+        for where, problem in decoded.unreadable:
+            logger.warning("Session %s: %s cannot be read and takes its default: %s", self.record.id, where, problem)
+        return decoded.session
+
+    def read_bag(self) -> Bag:
+        return {} if self.record is None else bags.read(bytes(self.record.bag), self._serializer)
+
+    def has_changed_fields(self) -> bool:
+        """Whether a field differs from what is stored, however deep. Raises ``SessionFieldError``."""
+        return self.is_opened and bool(self._changed_fields())
+
+    def content(self, bag: Bag | None) -> Content | None:
+        """What a save would write; nothing if that is what is stored. Raises ``SessionFieldError``.
+
+        ``bag`` is nothing if nobody has asked for it, so that it cannot differ.
+        """
+        if self.record is None:
+            return self._first_content(bag or {})
+        changed = self._changed_fields() if self.is_opened else {}
+        changed_bag = None if bag is None else self._changed_bag(bag)
+        if not changed and changed_bag is None:
+            return None
+        if changed:
+            self._codec.verify(self.session, changed)
+        elif format_of(self.record.data) is self._codec.format:
+            kept = self.record
+            return Content(kept.type, kept.schema, kept.data, _raw(changed_bag) if changed_bag is not None else kept.bag)
+        data = self._codec.format.join(self._codec.overlay(self._stored_fields(), changed))
+        written_bag = changed_bag if changed_bag is not None else self._canonical_bag()
+        return Content(self._codec.name, self._schema(), _raw(data), _raw(written_bag))
+
+    def rebase(self, record: Record) -> None:
+        """Takes ``record``, which was made of this copy's content, for what is stored now."""
+        self.record = record
+        self._stored = None
+        self._baseline = self._written
+
+    def merge(self, theirs: Record, bag: Bag | None) -> None:
+        """Brings what another request stored into this copy, so that a save can be tried again on top of it.
+
+        Raises ``SessionConflict`` if both changed what is declared ``merge="refuse"``.
+        """
+        other: WorkingCopy[S] = WorkingCopy(self._codec, self._serializer, theirs)
+        if bag is not None:
+            self._merge_bag(other, bag)
+        if self.is_opened:
+            self._merge_fields(other)
+        self._stored = other._stored
+        self.record = theirs
+
+    def _merge_fields(self, other: WorkingCopy[S]) -> None:
+        codec, theirs = self._codec, other.session
+        mine = self._changed_fields()
+        split = codec.format.split(self._baseline)
+        refused = []
+        for name, raw in codec.differing(self._baseline, other._baseline).items():
+            value = getattr(theirs, name)
+            if name in mine and mine[name] != raw:
+                try:
+                    value = merged(
+                        codec.options[name].merge, codec.value(name, split[name]), getattr(self.session, name), value
+                    )
+                except Refused:
+                    refused.append(name)
+            setattr(self.session, name, value)
+        if refused:
+            raise SessionConflict(other.record.id if other.record else "", refused)
+        self._baseline = other._baseline
+
+    def _merge_bag(self, other: WorkingCopy[S], bag: Bag) -> None:
+        before, theirs = self._canonical_bag(), other._canonical_bag()
+        now = self._write_bag(bag)
+        if before == theirs:
+            return
+        split = self._codec.format.split
+        result = self._codec.format.join(bags.merged(split(before), split(now), split(theirs)))
+        bag.clear()
+        bag.update(bags.read(result, self._serializer))
+
+    def _first_content(self, bag: Bag) -> Content:
+        codec = self._codec
+        codec.verify(self.session, self._changed_fields())
+        data = codec.format.join(codec.overlay({}, codec.format.split(self._written)))
+        return Content(codec.name, codec.version, _raw(data), _raw(self._write_bag(bag)))
+
+    def _changed_fields(self) -> FieldMap:
+        self._written = self._codec.write(self.session)
+        return self._codec.differing(self._baseline, self._written)
+
+    def _changed_bag(self, bag: Bag) -> bytes | None:
+        assert self.record is not None
+        now = self._write_bag(bag)
+        # The same content may be written differently by another release or serializer; that is no change.
+        return None if now == bytes(self.record.bag) or now == self._canonical_bag() else now
+
+    def _canonical_bag(self) -> bytes:
+        return self._write_bag(self.read_bag())
+
+    def _write_bag(self, bag: Bag) -> bytes:
+        return bags.write(bag, self._serializer, self._codec.format)
+
+    def _stored_fields(self) -> FieldMap:
+        if self._stored is None:
+            assert self.record is not None
+            if format_of(self.record.data) is not self._codec.format:
+                return self._codec.read(bytes(self.record.data), self.record.type, self.record.schema).stored or {}
+            return self._codec.format.split(bytes(self.record.data))
+        return self._stored
+
+    def _schema(self) -> int:
+        assert self.record is not None
+        same_class = self.record.type == self._codec.name
+        return max(self.record.schema, self._codec.version) if same_class else self._codec.version
+
+
+def _raw(encoded: bytes) -> msgspec.Raw:
+    return msgspec.Raw(encoded)
