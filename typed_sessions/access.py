@@ -15,7 +15,7 @@ S = TypeVar("S", bound=TypedSession)
 
 
 class SessionAttribute:
-    """``request.typed_session``. The app puts it on ``HttpRequest``, so that every request has it, or says what is missing."""
+    """``request.typed_session``, put on ``HttpRequest`` by the app: every request has it, or says what is missing."""
 
     @overload
     def __get__(self, request: None, owner: type | None = None) -> Self: ...
@@ -29,7 +29,7 @@ class SessionAttribute:
 
 
 class TypedRequest(HttpRequest, Generic[S]):
-    """The type of a request whose ``typed_session`` is an ``S``, for annotations: ``request: TypedRequest[ShopSession]``."""
+    """A request whose ``typed_session`` is an ``S``, for annotations: ``request: TypedRequest[ShopSession]``."""
 
     if TYPE_CHECKING:
         typed_session: S

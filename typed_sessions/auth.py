@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
@@ -52,14 +52,16 @@ class TypedSessionBackend(ModelBackend):
         return user
 
 
-def login(request: HttpRequest, user: AbstractBaseUser, remember: bool | None = None, backend: str | None = None) -> None:
+def login(
+    request: HttpRequest, user: AbstractBaseUser, remember: bool | None = None, backend: str | None = None
+) -> None:
     """Django's ``login`` with a choice of lifetime.
 
-    ``remember`` makes the session permanent or temporary; ``None`` leaves it to what ``authenticate`` was told, and then
-    to ``REMEMBER_DEFAULT``.
+    ``remember`` makes the session permanent or temporary; ``None`` leaves it to what ``authenticate`` was told, and
+    then to ``REMEMBER_DEFAULT``.
     """
     _remember(user, remember)
-    auth.login(request, user, backend)
+    auth.login(request, cast("Any", user), backend)
 
 
 async def alogin(
@@ -67,7 +69,7 @@ async def alogin(
 ) -> None:
     """``login`` for async views."""
     _remember(user, remember)
-    await auth.alogin(request, user, backend)
+    await auth.alogin(request, cast("Any", user), backend)
 
 
 def logout(request: HttpRequest) -> None:
@@ -118,5 +120,3 @@ def _drop_what_stays_behind(session: TypedSession) -> None:
     for name, options in field_options(type(session)).items():
         if not options.carry_over:
             setattr(session, name, getattr(fresh, name))
-
-

@@ -1,4 +1,4 @@
-"""Django's untyped mapping to bytes and back, by ``SESSION_SERIALIZER``, so that it means what it means in stock Django."""
+"""Django's untyped mapping to bytes and back, by ``SESSION_SERIALIZER``, so that it means what it means in Django."""
 
 from __future__ import annotations
 

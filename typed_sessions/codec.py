@@ -9,18 +9,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import lru_cache
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, Generic, NamedTuple, TypeVar
+from uuid import UUID
 
+import msgspec
 from django.core.exceptions import ImproperlyConfigured
 from msgspec import inspect as types
 
 from . import schema
 from .exceptions import SessionFieldError
-from .formats import JSON, UNREADABLE, UNWRITABLE, FieldMap, Format, format_of
+from .formats import JSON, UNREADABLE, UNWRITABLE, FieldMap, Format, format_of, text_of
 from .session import TypedSession, field_options
 
 S = TypeVar("S", bound=TypedSession)
+
+
+# Types that a value must have already, where a decoder would make them of text.
+_NATIVE = (bytes, datetime, date, time, timedelta, Decimal, UUID)
 
 
 class Unreadable(NamedTuple):
@@ -34,9 +41,9 @@ class Decoded(NamedTuple, Generic[S]):
     session: S
     stored: FieldMap | None
     """The stored fields under the names of this release, unknown ones among them; ``None`` if they are as they came."""
+    version: int
+    """The version of the class that ``stored`` is of: this release's, unless it is later or its ``upgrade`` failed."""
     unreadable: list[Unreadable]
-
-
 
 
 class SessionCodec(Generic[S]):
@@ -53,6 +60,7 @@ class SessionCodec(Generic[S]):
         self.version = session_class.schema_version
         self.options = field_options(session_class)
         self._whole = format.decoder(session_class)
+        self._types = of_type
         self._decoders = {name: format.decoder(hint) for name, hint in of_type.items()}
         self._renamed = {name: options.renamed_from for name, options in self.options.items() if options.renamed_from}
         self._unordered = frozenset(
@@ -60,7 +68,9 @@ class SessionCodec(Generic[S]):
         )
         self._with_floats = frozenset(name for name, hint in of_type.items() if schema.contains(hint, types.FloatType))
         self._class_defaults = [
-            (declared.name, declared.default) for declared in fields(session_class) if declared.default is not MISSING
+            (declared.name, declared.default)
+            for declared in fields(session_class)
+            if declared.default is not MISSING and getattr(session_class, declared.name) is declared.default
         ]
         self._empty = self._left_out()
 
@@ -70,8 +80,8 @@ class SessionCodec(Generic[S]):
         """The session that ``data`` holds, as class ``name`` of ``version`` stored it."""
         if name == self.name and version == self.version and not self._renamed and format_of(data) is self.format:
             try:
-                return Decoded(self._completed(self._whole.decode(data)), None, [])
-            except UNREADABLE:
+                return Decoded(self._whole.decode(data), None, version, [])
+            except Exception:  # a decoder's, or one of the project's __post_init__
                 pass  # read again below, field by field, to lose only what cannot be read
         return self._read_by_field(data, name, version)
 
@@ -81,17 +91,22 @@ class SessionCodec(Generic[S]):
         stored = source.split(data)
         if name != self.name:
             stored = self._of_other_class(stored, name, unreadable)
+            version = self.version
         elif version < self.version:
-            stored = self._upgraded(stored, source, version, unreadable)
+            stored, version = self._upgraded(stored, source, version, unreadable)
         stored = self._in_this_format(self._under_new_names(stored), source)
-        return Decoded(self._build(self._readable(stored, unreadable), unreadable), stored, unreadable)
+        session = self._build(self._readable(stored, unreadable), unreadable)
+        return Decoded(session, stored, version, unreadable)
 
     def _of_other_class(self, stored: FieldMap, name: str, unreadable: list[Unreadable]) -> FieldMap:
-        # A field of the same name in another class is not the same field. Each class keeps its own fields in the record,
-        # under its name, so that a rename or a rollback in mid-flight takes nothing from either.
+        # A field of the same name in another class is not the same field. Each class keeps its own fields in the
+        # record, under its name, so that a rename or a rollback in mid-flight takes nothing from either.
         unreadable.append(
-            Unreadable(name, f"the record was stored by class {name!r}; if that is now {self.name!r}, "
-                             f"set schema_name = {name!r} on it")  # fmt: skip
+            Unreadable(
+                name,
+                f"the record was stored by class {name!r}; if that is now {self.name!r}, "
+                f"set schema_name = {name!r} on it",
+            )
         )
         mine = f"{self.name}/"
         return {
@@ -99,21 +114,23 @@ class SessionCodec(Generic[S]):
             for key, raw in stored.items()
         }
 
-    def _upgraded(self, stored: FieldMap, source: Format, version: int, unreadable: list[Unreadable]) -> FieldMap:
+    def _upgraded(
+        self, stored: FieldMap, source: Format, version: int, unreadable: list[Unreadable]
+    ) -> tuple[FieldMap, int]:
         try:
             data = self.session_class.upgrade(version, {name: source.loads(raw) for name, raw in stored.items()})
-            return {name: source.dumps(value) for name, value in data.items()}
+            return {name: source.dumps(value) for name, value in data.items()}, self.version
         except Exception as error:  # the project's code: whatever it raises, the visitor gets a page
             problem = f"upgrade from version {version} failed: {type(error).__name__}: {error}"
             unreadable.append(Unreadable(self.name, problem))
-            return stored
+            return stored, version  # so that a mended release upgrades it
 
     def _under_new_names(self, stored: FieldMap) -> FieldMap:
         stored = dict(stored)
         for name, former_names in self._renamed.items():
             for former in former_names:
-                # Releases that know the former name change only that one; this one writes both alike. So if they differ,
-                # the former one is newer.
+                # Releases that know the former name change only that one; this one writes both alike. So if they
+                # differ, the former one is newer.
                 if former in stored and stored[former] != stored.get(name):
                     stored[name] = stored[former]
                     break
@@ -130,7 +147,7 @@ class SessionCodec(Generic[S]):
         if name in self._decoders:
             try:
                 return target.dumps(self._decoders[name].decode(raw))
-            except UNREADABLE:
+            except Exception:  # as in read
                 pass  # carried as plain values, like a field this release does not know
         return target.dumps(self.format.loads(raw))
 
@@ -141,25 +158,17 @@ class SessionCodec(Generic[S]):
                 try:
                     decoder.decode(stored[name])
                     good[name] = stored[name]
-                except UNREADABLE as error:
+                except Exception as error:  # as in read
                     unreadable.append(Unreadable(f"{self.name}.{name}{_path(error)}", _said(error)))
         return good
 
     def _build(self, good: FieldMap, unreadable: list[Unreadable]) -> S:
         try:
-            return self._completed(self._whole.decode(self.format.join(good)))
-        except UNREADABLE as error:  # __post_init__ refused the combination
+            session: S = self._whole.decode(self.format.join(good))
+            return session
+        except Exception as error:  # __post_init__ refused the combination
             unreadable.append(Unreadable(self.name, _said(error)))
             return self.session_class()
-
-    def _completed(self, session: S) -> S:
-        # msgspec leaves a missing field to the class attribute that holds its default, and then does not write it.
-        attributes = getattr(session, "__dict__", None)
-        if attributes is not None:
-            for name, default in self._class_defaults:
-                if name not in attributes:
-                    attributes[name] = default
-        return session
 
     def value(self, name: str, raw: bytes | None) -> Any:
         """One field's value; its default for a field that is not stored."""
@@ -171,10 +180,19 @@ class SessionCodec(Generic[S]):
 
     def write(self, session: S) -> bytes:
         """All fields, encoded. Raises ``SessionFieldError`` for what has no encoding."""
+        self._complete(session)
         try:
             return self.format.dumps(session)
         except UNWRITABLE as error:
             raise self._located(session, error) from error
+
+    def _complete(self, session: S) -> None:
+        # msgspec writes what the object itself holds, and a default may be held by the class alone.
+        attributes = getattr(session, "__dict__", None)
+        if attributes is not None:
+            for name, default in self._class_defaults:
+                if name not in attributes:
+                    attributes[name] = default
 
     def differing(self, before: bytes, now: bytes) -> FieldMap:
         """The fields that differ between two results of ``write``, as they are now."""
@@ -197,32 +215,34 @@ class SessionCodec(Generic[S]):
     def verify(self, session: S, changed: FieldMap) -> None:
         """Raises ``SessionFieldError`` for the first of ``changed`` that would not be read back as it is now."""
         for name, raw in changed.items():
-            try:
-                again = self._decoders[name].decode(raw)
-            except UNREADABLE as error:
-                raise SessionFieldError(f"{self.name}.{name}{_path(error)}", _said(error)) from error
-            if len(self.format.dumps(again)) != len(raw):
-                raise SessionFieldError(
-                    f"{self.name}.{name}", "holds an object with more fields than the declared type has; they would be lost"
-                )
+            path, value = f"{self.name}.{name}", getattr(session, name)
             if self.format is JSON and name in self._with_floats and b"null" in raw:
-                _refuse_non_finite(getattr(session, name), f"{self.name}.{name}")
+                _refuse_non_finite(value, path)
+            plain = _plain(value)
+            try:
+                again = msgspec.convert(plain, self._types[name], builtin_types=_NATIVE)
+                self._decoders[name].decode(raw)
+            except Exception as error:  # as in read
+                raise SessionFieldError(path + _path(error), _said(error)) from error
+            if repr(_plain(again)) != repr(plain) and _plain(again) != plain:
+                raise SessionFieldError(
+                    path, "holds an object with more fields than its type declares; they would be lost"
+                )
 
     def overlay(self, stored: FieldMap, changed: FieldMap) -> FieldMap:
         """``stored`` with ``changed`` over it, ready to be a record's data."""
         merged = dict(stored)
         for name, raw in changed.items():
             for key in (name, *self._renamed.get(name, ())):
-                if raw == self._empty.get(name):
-                    merged.pop(key, None)
-                else:
+                # What is stored already is written even if it is empty now: that it was emptied is a change, too.
+                if key in stored or raw != self._empty.get(name):
                     merged[key] = raw
         return merged
 
     def _left_out(self) -> FieldMap:
         # A field that is empty, and whose default is the same emptiness, takes no room in the record.
-        nothing = {self.format.dumps(empty) for empty in (None, "", [], {})}
-        defaults = self.format.split(self.format.dumps(self.session_class()))
+        nothing = {self.format.dumps(None), self.format.dumps(""), self.format.dumps([]), self.format.dumps({})}
+        defaults = self.format.split(self.write(self.session_class()))
         return {name: raw for name, raw in defaults.items() if raw in nothing}
 
     def _located(self, session: S, error: Exception) -> SessionFieldError:
@@ -252,6 +272,10 @@ class SessionCodec(Generic[S]):
         return SessionFieldError(path, _said(error))
 
 
+def _plain(value: object) -> Any:
+    return msgspec.to_builtins(value, builtin_types=_NATIVE, order="deterministic", enc_hook=text_of)
+
+
 def _parts(value: object) -> Iterator[tuple[str, object]]:
     if is_dataclass(value) and not isinstance(value, type):
         for declared in fields(value):
@@ -267,7 +291,9 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
 
 def _refuse_non_finite(value: object, path: str) -> None:
     if isinstance(value, float) and not math.isfinite(value):
-        raise SessionFieldError(path, f"is {value}, which JSON cannot hold; use None, or CODEC='msgpack' where it is used")
+        raise SessionFieldError(
+            path, f"is {value}, which JSON cannot hold; use None, or CODEC='msgpack' where it is used"
+        )
     for step, child in _parts(value):
         _refuse_non_finite(child, path + step)
 
@@ -285,7 +311,12 @@ def _path(error: BaseException) -> str:
     return str(error).partition(" - at `$")[2].rstrip("`")
 
 
-@lru_cache(maxsize=64)
+_codecs: dict[tuple[type[TypedSession], Format], SessionCodec[Any]] = {}
+
+
 def codec_for(session_class: type[S], format: Format) -> SessionCodec[S]:
     """The codec of a class, built once. Raises ``ImproperlyConfigured`` for a class that cannot be stored."""
-    return SessionCodec(session_class, format)
+    codec = _codecs.get((session_class, format))
+    if codec is None:
+        codec = _codecs[session_class, format] = SessionCodec(session_class, format)
+    return codec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -14,6 +15,10 @@ from django.core.signals import setting_changed
 
 BROWSER_LIMIT = timedelta(days=400)
 """The longest life that browsers grant a cookie (RFC 6265bis, 5.6.2)."""
+
+_LONGEST = timedelta(days=3653)
+_RESERVED = frozenset(["expires", "path", "comment", "domain", "max-age", "secure", "httponly", "version", "samesite", "partitioned"])
+_COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token of RFC 9110, 5.6.2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +70,7 @@ def _seconds(span: timedelta) -> int:
 def _lifetime(value: object) -> str | None:
     if not isinstance(value, timedelta):
         return "must be a timedelta, such as timedelta(days=14)"
-    return None if value >= timedelta(seconds=1) else "must be one second or longer"
+    return None if timedelta(seconds=1) <= value <= _LONGEST else "must be between one second and ten years"
 
 
 def _lifetime_or_none(value: object) -> str | None:
@@ -77,8 +82,9 @@ def _truth(value: object) -> str | None:
 
 
 def _cookie_name(value: object) -> str | None:
-    good = isinstance(value, str) and value and value.isascii() and not set(value) & set('()<>@,;:\\"/[]?={} \t')
-    return None if good else "must be a cookie name: ASCII letters, digits, '-' or '_'"
+    # http.cookies refuses the names of a cookie's attributes.
+    good = isinstance(value, str) and _COOKIE_NAME.fullmatch(value) and value.lower() not in _RESERVED
+    return None if good else "must be a cookie name: letters, digits and !#$%&'*+-.^_`|~"
 
 
 def _whole(least: int) -> Callable[[object], str | None]:
@@ -138,7 +144,9 @@ def settings() -> Settings:
     given: Mapping[str, Any] = getattr(django_settings, "TYPED_SESSIONS", {})
     for key, wrong in problems(given).items():
         raise ImproperlyConfigured(f"TYPED_SESSIONS[{key!r}] {wrong}." if key else f"TYPED_SESSIONS {wrong}.")
-    return Settings(**{field.name: given[field.name.upper()] for field in fields(Settings) if field.name.upper() in given})
+    return Settings(
+        **{field.name: given[field.name.upper()] for field in fields(Settings) if field.name.upper() in given}
+    )
 
 
 def _forget(*, setting: str, **_: object) -> None:

@@ -36,7 +36,7 @@ class SessionTooLarge(TypedSessionError, ValueError):
         parts = ", ".join(f"{name} ({length:,} bytes)" for name, length in largest)
         super().__init__(
             f"The session takes {size:,} bytes and TYPED_SESSIONS['MAX_BYTES'] allows {limit:,}. It was not saved; "
-            f"what is stored is as it was. Largest parts: {parts}. Keep large data in a model and its key in the session."
+            f"what is stored is as it was. Largest parts: {parts}. Large data belongs in a model."
         )
         self.size = size
         self.limit = limit

@@ -16,7 +16,7 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, Ov
 UNWRITABLE = (TypeError, OverflowError, UnicodeError, RecursionError, ValueError)
 
 
-def _text_of(value: object) -> object:
+def text_of(value: object) -> object:
     """What msgspec cannot encode by itself: lazy and marked-safe strings are text, everything else is refused."""
     if isinstance(value, Promise):
         return str(value)
@@ -33,7 +33,7 @@ class Format:
     def __init__(self, name: str, module: Any) -> None:
         self.name = name
         self._module = module
-        self._encoder = module.Encoder(enc_hook=_text_of)
+        self._encoder = module.Encoder(enc_hook=text_of)
         self._splitter = module.Decoder(dict[str, msgspec.Raw])
         self._plain = module.Decoder()
 

@@ -14,7 +14,7 @@ from .session import TypedSession
 
 
 def call(hook: Callable[..., Any], *args: Any) -> Step:
-    """A step that calls ``hook``, which may be a coroutine function. What it raises is the project's and goes through."""
+    """A step that calls ``hook``, which may be a coroutine function. What the project's code raises goes through."""
     return Step(_call, _acall, (hook, *args))
 
 

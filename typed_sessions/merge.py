@@ -41,7 +41,7 @@ def _union(base: Any, mine: Any, theirs: Any) -> Any:
     if isinstance(mine, Mapping):
         return {**(theirs or {}), **mine}
     if isinstance(mine, Set):
-        return type(mine)({*(theirs or ()), *mine})
+        return _kind(mine)({*(theirs or ()), *mine})
     return _joined(mine, theirs, (value for value in mine or () if value not in (theirs or ())))
 
 
@@ -54,8 +54,11 @@ def _append(base: Any, mine: Any, theirs: Any) -> Any:
 
 
 def _joined(mine: Any, theirs: Any, added: Any) -> Any:
-    kind = list if mine is None else type(mine)
-    return kind([*(theirs or ()), *added])
+    return _kind(mine)([*(theirs or ()), *added])
+
+
+def _kind(value: Any) -> Any:
+    return list if value is None else type(value)
 
 
 def _refuse(base: Any, mine: Any, theirs: Any) -> Any:

@@ -1,9 +1,9 @@
 """The way of a request: the session is bound when it comes in, and committed when its response is known.
 
-    request  -> middleware -> transports.read -> token | nothing
-    view        request.typed_session -> backend.load -> store.load -> codec.read -> your dataclass
-             -> backend.commit -> codec.write -> store.save -> signals
-    response <- middleware <- transports.write | transports.expire, Vary
+request  -> middleware -> transports.read -> token | nothing
+view        request.typed_session -> backend.load -> store.load -> codec.read -> your dataclass
+         -> backend.commit -> codec.write -> store.save -> signals
+response <- middleware <- transports.write | transports.expire, Vary
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+from django.apps import apps
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -34,11 +36,16 @@ class TypedSessionMiddleware(SessionMiddleware):
     sync_capable = True
     async_capable = True
 
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        if not apps.is_installed("typed_sessions"):  # there are no checks then that could tell
+            raise ImproperlyConfigured('INSTALLED_APPS has no "typed_sessions"; add it.')
+        super().__init__(get_response)
+
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
             return self.__acall__(request)
         self.process_request(request)
-        return self.process_response(request, self.get_response(request))
+        return self.process_response(request, cast("HttpResponseBase", self.get_response(request)))
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         self.process_request(request)
@@ -52,7 +59,7 @@ class TypedSessionMiddleware(SessionMiddleware):
             session.bind(request, presented.mode, presented.superseded)
         request.session = session
 
-    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: Any) -> Any:
         session = getattr(request, "session", None)
         if not isinstance(session, SessionStore):
             return super().process_response(request, cast("HttpResponse", response))
@@ -123,5 +130,3 @@ def _unavailable(error: Exception) -> HttpResponse:
     response["Retry-After"] = str(RETRY_AFTER)
     response["Cache-Control"] = "no-store"
     return response
-
-

@@ -22,7 +22,7 @@ class StoredSession(models.Model):
     schema = models.PositiveIntegerField(_("version of the class"))
     revision = models.PositiveBigIntegerField(_("revision"))
     nonce = models.CharField(max_length=8)
-    user = models.CharField(_("user"), max_length=255, null=True, blank=True)
+    user = models.CharField(_("user"), max_length=255, null=True, blank=True)  # noqa: DJ001  # "" could be a key
     created = models.BigIntegerField(_("created"))
     modified = models.BigIntegerField(_("last modified"))
     authenticated = models.BigIntegerField(_("authenticated"), null=True, blank=True)

@@ -1,10 +1,10 @@
 """Redis Cluster for django-redis, which has no client for it.
 
-    CACHES = {"default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": "redis://node-1:6379",
-        "OPTIONS": {"CONNECTION_FACTORY": "typed_sessions.redis_cluster.ClusterConnectionFactory"},
-    }}
+CACHES = {"default": {
+    "BACKEND": "django_redis.cache.RedisCache",
+    "LOCATION": "redis://node-1:6379",
+    "OPTIONS": {"CONNECTION_FACTORY": "typed_sessions.redis_cluster.ClusterConnectionFactory"},
+}}
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from redis.cluster import RedisCluster
 class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # django-redis has no types
     """Gives every alias with the same ``LOCATION`` one cluster client, which finds the other nodes by itself.
 
-    ``OPTIONS["PASSWORD"]``, ``SOCKET_TIMEOUT``, ``SOCKET_CONNECT_TIMEOUT`` and ``CONNECTION_POOL_KWARGS`` are passed on.
+    It takes ``USERNAME``, ``PASSWORD``, the time limits and ``CONNECTION_POOL_KWARGS`` from ``OPTIONS``.
     """
 
     _clients: dict[str, RedisCluster] = {}
@@ -38,11 +38,10 @@ class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # djan
         connection.close()
 
     def _options(self, url: str) -> dict[str, Any]:
-        # No parser_class: a cluster client brings its own, which understands redirections. No url: it is given by itself.
-        params = {
+        # No parser_class: a cluster client brings its own, which understands redirections. The url is given by itself.
+        # It repeats a command by itself after a redirection, never because a reply was lost.
+        return {
             name: value
             for name, value in {**self.make_connection_params(url), **self.pool_cls_kwargs}.items()
             if name not in ("url", "parser_class")
         }
-        # A cluster client repeats a command by itself after a redirection, never because a reply was lost.
-        return params

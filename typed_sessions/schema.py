@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 import typing
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,20 @@ from msgspec import inspect as types
 
 from .session import TypedSession, has_default, options_of
 
+_KEYS = (
+    types.AnyType,
+    types.StrType,
+    types.IntType,
+    types.FloatType,
+    types.EnumType,
+    types.LiteralType,
+    types.DateTimeType,
+    types.DateType,
+    types.TimeType,
+    types.TimeDeltaType,
+    types.UUIDType,
+    types.DecimalType,
+)
 _MERGE_RULES = ("last", "add", "max", "min", "union", "append", "refuse")
 
 
@@ -39,26 +54,41 @@ def hints(session_class: type[TypedSession]) -> dict[str, Any]:
 
 
 def _of_class(cls: type[TypedSession]) -> Iterator[Problem]:
-    # inspect.get_annotations, as a class's own __dict__ no longer holds them from Python 3.14 on.
-    undeclared = [name for name in inspect.get_annotations(cls) if name not in cls.__dataclass_fields__]
-    if undeclared or "__dataclass_fields__" not in vars(cls):
-        yield Problem(cls.__name__, "has no @dataclass decorator, so its fields would not be stored; add @dataclass")
+    for ancestor in cls.__mro__:
+        if "__dataclass_fields__" not in vars(ancestor) and (
+            issubclass(ancestor, TypedSession) or _annotated(ancestor)
+        ):
+            yield Problem(ancestor.__name__, "has no @dataclass decorator, so its fields would not be stored; add it")
     written = vars(cls).get("__init__")
     if inspect.isfunction(written) and written.__code__.co_filename != "<string>":  # where dataclass puts its own
-        yield Problem(cls.__name__, "has an __init__ of its own, which is not called when a session is read; "
-                      "use defaults, or __post_init__")  # fmt: skip
+        yield Problem(
+            cls.__name__,
+            "has an __init__ of its own, which is not called when a session is read; use defaults, or __post_init__",
+        )
     for name, declared in cls.__dataclass_fields__.items():
         if declared._field_type is dataclasses._FIELD_INITVAR:  # type: ignore[attr-defined]  # the only way to tell
             yield Problem(f"{cls.__name__}.{name}", "is an InitVar, which is not stored; make it a field")
+
+
+def _annotated(cls: type) -> bool:
+    """Whether a class without decorator has what would be fields with it."""
+    # inspect.get_annotations, as a class's own __dict__ no longer holds them from Python 3.14 on.
+    return any("ClassVar" not in str(annotation) for annotation in inspect.get_annotations(cls).values())
 
 
 def _of_fields(cls: type[TypedSession]) -> Iterator[Problem]:
     reserved = {name for name in dir(TypedSession) if not name.startswith("__")}
     try:
         of_type = hints(cls)
-    except (NameError, AttributeError) as error:
-        yield Problem(cls.__name__, f"has an annotation that cannot be found at run time ({error}); "
-                      "import it outside TYPE_CHECKING, at the top of its module")  # fmt: skip
+    except NameError as error:
+        yield Problem(
+            cls.__name__,
+            f"has an annotation that cannot be found at run time ({error}); "
+            "import it outside TYPE_CHECKING, at the top of its module",
+        )
+        return
+    except Exception as error:  # an annotation is an expression, and raises what it likes
+        yield Problem(cls.__name__, f"has an annotation that cannot be read ({type(error).__name__}: {error})")
         return
     for declared in dataclasses.fields(cls):
         where = f"{cls.__name__}.{declared.name}"
@@ -73,8 +103,11 @@ def _of_fields(cls: type[TypedSession]) -> Iterator[Problem]:
 def _of_options(where: str, declared: dataclasses.Field[Any]) -> Iterator[Problem]:
     merge = options_of(declared).merge
     if not callable(merge) and merge not in _MERGE_RULES:
-        yield Problem(where, f"has merge={merge!r}; it is one of {', '.join(map(repr, _MERGE_RULES))} or a function "
-                      "f(base, mine, theirs)")  # fmt: skip
+        yield Problem(
+            where,
+            f"has merge={merge!r}; it is one of {', '.join(map(repr, _MERGE_RULES))} or a function "
+            "f(base, mine, theirs)",
+        )
 
 
 def _of_type(where: str, hint: Any) -> Iterator[Problem]:
@@ -84,27 +117,48 @@ def _of_type(where: str, hint: Any) -> Iterator[Problem]:
         if not any(problem.serious for problem in found):
             msgspec.json.Decoder(hint)
             msgspec.msgpack.Decoder(hint)
-    except (TypeError, NameError) as error:
-        yield Problem(where, f"cannot be stored: {error}")
+    except Exception as error:  # as above, for what is inside the annotation
+        yield Problem(where, f"cannot be stored: {type(error).__name__}: {error}")
 
 
 def _walk(node: types.Type, where: str, seen: set[type]) -> Iterator[Problem]:
     cls = getattr(node, "cls", None)
     if isinstance(node, types.CustomType):
-        yield Problem(where, _refusal(cls))
+        if not _is_enum(cls):
+            yield Problem(where, _refusal(cls))
         return
+    if isinstance(node, types.DictType) and not _is_key(node.key_type):
+        yield Problem(where, "is a dict whose keys JSON cannot write; use text, numbers, dates, UUIDs or enums as keys")
     if isinstance(node, types.AnyType):
-        yield Problem(where, "is Any, so that dates, decimals, sets and dataclasses in it come back as plain JSON values; "
-                      "name the type", serious=False)  # fmt: skip
+        yield Problem(
+            where,
+            "is Any, so that dates, decimals, sets and dataclasses in it come back as plain JSON values; name the type",
+            serious=False,
+        )
     if isinstance(cls, type):
         if cls in seen:
             return
         seen.add(cls)
         if hasattr(cls, "__pydantic_validator__"):
-            yield Problem(where, f"is {cls.__name__}, a pydantic dataclass, whose validation would be skipped; "
-                          "use a standard dataclass")  # fmt: skip
+            yield Problem(
+                where,
+                f"is {cls.__name__}, a pydantic dataclass, whose validation would be skipped; use a standard dataclass",
+            )
     for name, child in _children(node):
         yield from _walk(child, f"{where}{name}", seen)
+
+
+def _is_enum(cls: Any) -> bool:
+    # Django's choices have a metaclass of their own, by which msgspec.inspect does not know them for what they are.
+    return isinstance(cls, type) and issubclass(cls, Enum)
+
+
+def _is_key(node: types.Type) -> bool:
+    if isinstance(node, types.UnionType):
+        return all(_is_key(choice) for choice in node.types)
+    if isinstance(node, types.Metadata):
+        return _is_key(node.type)
+    return isinstance(node, _KEYS) or (isinstance(node, types.CustomType) and _is_enum(node.cls))
 
 
 def _refusal(cls: Any) -> str:

@@ -98,8 +98,8 @@ _PLAIN = FieldOptions()
 
 def options_of(declared: Field[Any]) -> FieldOptions:
     """The options a field was declared with; the defaults for one made by ``dataclasses.field``."""
-    options: FieldOptions = declared.metadata.get(_METADATA, _PLAIN)
-    return options
+    options = declared.metadata.get(_METADATA)
+    return options if isinstance(options, FieldOptions) else _PLAIN
 
 
 class SessionFacts(Protocol):
@@ -330,6 +330,11 @@ def engine_of(request: object) -> Any:
 
 def _moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, tz=timezone.utc)
+
+
+def attach(session: TypedSession, facts: SessionFacts) -> None:
+    """Makes ``session`` tell the facts of the session it belongs to."""
+    object.__setattr__(session, "_facts", facts)
 
 
 def has_default(declared: Field[Any]) -> bool:

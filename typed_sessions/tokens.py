@@ -1,12 +1,12 @@
 """Tokens and ids: how a token is made, told from a forgery, and turned into the id that may be shown.
 
-A token is what the cookie carries: 40 characters of ``0-9a-z``, so that it fits the 40-character columns in which other
-packages keep a ``session_key``, and survives stores that ignore case.
+A token is what the cookie carries: 40 characters of ``0-9a-z``, so that it fits the 40-character columns in which
+other packages keep a ``session_key``, and survives stores that ignore case.
 
     <31 random> <5 minute of issue and mode> <4 check code>
 
-The check code is keyed by ``SECRET_KEY`` (and its fallbacks), so a mistyped or made-up token is refused before any store
-is asked. It is not what keeps a session safe: the 160 random bits are. The id is a digest of the token, so that whoever
+The check code is keyed by ``SECRET_KEY`` (and its fallbacks), so a mistyped or made-up token is refused before any
+store is asked. It is not what keeps a session safe: the 160 random bits are. The id is a digest of the token, so that whoever
 reads a store, a log or the admin learns nothing that a browser could present.
 """
 

@@ -47,8 +47,8 @@ def read(request: HttpRequest) -> Presented:
 def write(request: HttpRequest, response: HttpResponseBase, token: str, max_age: int | None, signed_in: bool) -> None:
     """Sets the cookie of a stored session, and makes the others agree with it.
 
-    ``max_age`` is in seconds, ``None`` until the browser closes. At sign-in both cookies get new tokens, so that none from
-    before is left; the one of the other mode opens nothing.
+    ``max_age`` is in seconds, ``None`` until the browser closes. At sign-in both cookies get new tokens, so that none
+    from before is left; the one of the other mode opens nothing.
     """
     mode = (tokens.read(token) or tokens.Token(token, SessionMode.TEMP, 0)).mode
     option = conf.settings().option_cookie_name

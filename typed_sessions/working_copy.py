@@ -1,4 +1,4 @@
-"""A request's copy of one record: its fields and bag decoded when they are asked for, and what has been changed in them."""
+"""A request's copy of one record: fields and bag, decoded when they are asked for, and what was changed in them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,18 @@ class Content(NamedTuple):
 class WorkingCopy(Generic[S]):
     """``record`` is what was loaded, or nothing for a session that is not stored yet."""
 
-    __slots__ = ("_baseline", "_codec", "_serializer", "_session", "_stored", "_written", "record", "unreadable")
+    __slots__ = (
+        "_baseline",
+        "_codec",
+        "_schema",
+        "_serializer",
+        "_session",
+        "_stored",
+        "_written",
+        "_written_data",
+        "record",
+        "unreadable",
+    )
 
     def __init__(self, codec: SessionCodec[S], serializer: Serializer, record: Record | None = None) -> None:
         self.record = record
@@ -47,6 +58,8 @@ class WorkingCopy(Generic[S]):
         self._written = b""
         """The fields as they were when they were last compared."""
         self._stored: FieldMap | None = None
+        self._written_data: FieldMap | None = None
+        self._schema = codec.version
 
     @property
     def session(self) -> S:
@@ -70,7 +83,7 @@ class WorkingCopy(Generic[S]):
         if self.record is None:
             return self._codec.session_class()
         decoded = self._codec.read(bytes(self.record.data), self.record.type, self.record.schema)
-        self._stored = decoded.stored
+        self._stored, self._schema = decoded.stored, decoded.version
         self.unreadable = decoded.unreadable
         for where, problem in decoded.unreadable:
             logger.warning("Session %s: %s cannot be read and takes its default: %s", self.record.id, where, problem)
@@ -98,16 +111,20 @@ class WorkingCopy(Generic[S]):
             self._codec.verify(self.session, changed)
         elif format_of(self.record.data) is self._codec.format:
             kept = self.record
-            return Content(kept.type, kept.schema, kept.data, _raw(changed_bag) if changed_bag is not None else kept.bag)
-        data = self._codec.format.join(self._codec.overlay(self._stored_fields(), changed))
+            return Content(
+                kept.type, kept.schema, kept.data, _raw(changed_bag) if changed_bag is not None else kept.bag
+            )
+        self._written_data = self._codec.overlay(self._stored_fields(), changed)
+        data = self._codec.format.join(self._written_data)
         written_bag = changed_bag if changed_bag is not None else self._canonical_bag()
-        return Content(self._codec.name, self._schema(), _raw(data), _raw(written_bag))
+        return Content(self._codec.name, self._schema, _raw(data), _raw(written_bag))
 
     def rebase(self, record: Record) -> None:
         """Takes ``record``, which was made of this copy's content, for what is stored now."""
         self.record = record
-        self._stored = None
         self._baseline = self._written
+        if self._written_data is not None:
+            self._stored, self._written_data = self._written_data, None
 
     def merge(self, theirs: Record, bag: Bag | None) -> None:
         """Brings what another request stored into this copy, so that a save can be tried again on top of it.
@@ -119,7 +136,7 @@ class WorkingCopy(Generic[S]):
             self._merge_bag(other, bag)
         if self.is_opened:
             self._merge_fields(other)
-        self._stored = other._stored
+            self._stored, self._schema, self._written_data = other._stored, other._schema, None
         self.record = theirs
 
     def _merge_fields(self, other: WorkingCopy[S]) -> None:
@@ -180,11 +197,6 @@ class WorkingCopy(Generic[S]):
                 return self._codec.read(bytes(self.record.data), self.record.type, self.record.schema).stored or {}
             return self._codec.format.split(bytes(self.record.data))
         return self._stored
-
-    def _schema(self) -> int:
-        assert self.record is not None
-        same_class = self.record.type == self._codec.name
-        return max(self.record.schema, self._codec.version) if same_class else self._codec.version
 
 
 def _raw(encoded: bytes) -> msgspec.Raw:

@@ -10,8 +10,13 @@ SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
 
 
 def convert(euros: int, currency: str) -> int:
-    return int((euros * RATES[currency]).to_integral_value(ROUND_HALF_UP))
+    return int((euros * RATES[_offered(currency)]).to_integral_value(ROUND_HALF_UP))
 
 
 def show(amount: int, currency: str) -> str:
-    return f"{SIGNS[currency]}{amount:,}"
+    return f"{SIGNS[_offered(currency)]}{amount:,}"
+
+
+def _offered(currency: str) -> str:
+    """A session may have been written by a release that offered more."""
+    return currency if currency in RATES else "EUR"

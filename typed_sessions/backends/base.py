@@ -21,7 +21,7 @@ from .. import clock, conf, hooks, tokens
 from ..codec import codec_for
 from ..exceptions import SessionTooLarge, StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
-from ..session import TypedSession
+from ..session import TypedSession, attach
 from ..states import EndReason, SessionMode, SessionStatus
 from ..stores import wire
 from ..stores.base import Conflict, Gone, Outcome, Store
@@ -38,6 +38,8 @@ security_logger = logging.getLogger("django.security.typed_sessions")
 
 _ATTEMPTS: Final = 100
 """Saves that other requests may get ahead of; each time, one of them got its own save done."""
+_LATEST: Final = 4_102_444_800
+"""2100-01-01: the end of what counts as for ever, and fits the clocks of both formats."""
 _ENVELOPE: Final = 1024
 """Bytes; no envelope is larger, so that smaller content need not be measured with it."""
 
@@ -79,14 +81,14 @@ class SessionStore(SessionBase):
         self._key = value if value and len(value) >= 8 else None
         self._facts.token = None
 
-    session_key = property(_get_key)  # type: ignore[assignment]  # read-only, as in Django
-    _session_key = property(_get_key, _set_key)  # type: ignore[assignment]
+    session_key = property(_get_key)  # read-only, as in Django
+    _session_key = property(_get_key, _set_key)
 
     def bind(self, request: HttpRequest, mode: SessionMode, superseded: tuple[str, ...] = ()) -> None:
         """Makes this the session of ``request``, to be committed when its response is known.
 
-        ``mode`` is the one of the cookie that the key came by, and ``superseded`` the ids of other sessions this browser
-        has cookies for, which end when it signs in or out.
+        ``mode`` is the one of the cookie that the key came by, and ``superseded`` the ids of other sessions this
+        browser has cookies for, which end when it signs in or out.
         """
         self._request = weakref.ref(request)
         self._expected_mode = mode
@@ -149,7 +151,7 @@ class SessionStore(SessionBase):
 
     def _typed(self) -> TypedSession:
         typed = self._opened.session
-        typed._facts = self._facts
+        attach(typed, self._facts)
         return typed
 
     @property
@@ -202,10 +204,10 @@ class SessionStore(SessionBase):
         await adrive(self._loading())
         return self._facts.bag or {}
 
-    def exists(self, session_key: str | None) -> bool:  # type: ignore[override]  # Django's tests ask for None
+    def exists(self, session_key: str | None) -> bool:
         return drive(self._finding(session_key))
 
-    async def aexists(self, session_key: str | None) -> bool:  # type: ignore[override]
+    async def aexists(self, session_key: str | None) -> bool:
         return await adrive(self._finding(session_key))
 
     def _opening(self) -> Flow[None]:
@@ -291,7 +293,7 @@ class SessionStore(SessionBase):
         await adrive(self._saving(must_create))
 
     def commit(self) -> Commit:
-        """The end of a request: saves what has changed, or slides the idle timeout when that is due, or does nothing."""
+        """The end of a request: saves what has changed, slides the idle timeout when that is due, or does nothing."""
         return drive(self._committing())
 
     async def acommit(self) -> Commit:
@@ -500,13 +502,16 @@ class SessionStore(SessionBase):
 
     def _expiry(self, now: int, until: int | None) -> int:
         bag = self._facts.bag
-        if bag is None and self._copy is not None and self._copy.record is not None and b"_session_expiry" in bytes(
-            self._copy.record.bag
+        if (
+            bag is None
+            and self._copy is not None
+            and self._copy.record is not None
+            and b"_session_expiry" in bytes(self._copy.record.bag)
         ):
             bag = self._session_cache
         custom = bag is not None and "_session_expiry" in bag
         expires = now + (int(self.get_expiry_age()) if custom else self.get_session_cookie_age())
-        return expires if until is None else min(expires, until)
+        return min(expires, _LATEST if until is None else until)
 
     def _client(self, base: Record | None) -> Client | None:
         known = base.client if base else None
@@ -588,7 +593,7 @@ class SessionStore(SessionBase):
             bag = self._facts.bag
             yield from self._opening()
             self._facts.bag = self._facts.bag if bag is None else bag
-        _ = self._session
+        self._facts.bag = self._opened.read_bag() if self._facts.bag is None else self._facts.bag
         self._issue(self.mode)
         self.modified = True
         if not self.is_bound:
@@ -607,5 +612,3 @@ class SessionStore(SessionBase):
 
 def _content_of(record: Record) -> Content:
     return Content(record.type, record.schema, record.data, record.bag)
-
-

@@ -13,4 +13,5 @@ class SessionStore(base.SessionStore):
 
     @property
     def store(self) -> CacheStore:
-        return stores.of_alias(CacheStore, settings.SESSION_CACHE_ALIAS)
+        store: CacheStore = stores.of_alias(CacheStore, settings.SESSION_CACHE_ALIAS)
+        return store

@@ -13,4 +13,5 @@ class SessionStore(base.SessionStore):
 
     @property
     def store(self) -> CachedDatabaseStore:
-        return stores.of_alias(CachedDatabaseStore, settings.SESSION_CACHE_ALIAS)
+        store: CachedDatabaseStore = stores.of_alias(CachedDatabaseStore, settings.SESSION_CACHE_ALIAS)
+        return store

@@ -1,4 +1,4 @@
-"""What the engine knows of a session, in an object of its own, so that a typed session can read it and hold no engine."""
+"""What the engine knows of a session, apart from the engine, so that a typed session can tell it and hold no engine."""
 
 from __future__ import annotations
 

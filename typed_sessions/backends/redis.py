@@ -13,4 +13,5 @@ class SessionStore(base.SessionStore):
 
     @property
     def store(self) -> RedisStore:
-        return stores.of_alias(RedisStore, settings.SESSION_CACHE_ALIAS)
+        store: RedisStore = stores.of_alias(RedisStore, settings.SESSION_CACHE_ALIAS)
+        return store

@@ -4,39 +4,63 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='StoredSession',
+            name="StoredSession",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False, verbose_name='id')),
-                ('mode', models.CharField(choices=[('temp', 'temp'), ('perm', 'perm')], max_length=4, verbose_name='mode')),
-                ('type', models.CharField(max_length=100, verbose_name='session class')),
-                ('schema', models.PositiveIntegerField(verbose_name='version of the class')),
-                ('revision', models.PositiveBigIntegerField(verbose_name='revision')),
-                ('nonce', models.CharField(max_length=8)),
-                ('user', models.CharField(blank=True, max_length=255, null=True, verbose_name='user')),
-                ('created', models.BigIntegerField(verbose_name='created')),
-                ('modified', models.BigIntegerField(verbose_name='last modified')),
-                ('authenticated', models.BigIntegerField(blank=True, null=True, verbose_name='authenticated')),
-                ('seen', models.BigIntegerField(verbose_name='last seen')),
-                ('expires', models.BigIntegerField(verbose_name='expires')),
-                ('until', models.BigIntegerField(blank=True, null=True, verbose_name='absolute end')),
-                ('client', models.TextField(blank=True, verbose_name='client')),
-                ('data', models.TextField(verbose_name='fields')),
-                ('bag', models.TextField(verbose_name='bag')),
-                ('end_reason', models.CharField(blank=True, choices=[('logged_out', 'logged_out'), ('expired_idle', 'expired_idle'), ('expired_absolute', 'expired_absolute'), ('ended_by_user', 'ended_by_user'), ('ended_by_staff', 'ended_by_staff'), ('over_limit', 'over_limit'), ('password_changed', 'password_changed'), ('user_inactive', 'user_inactive'), ('rotated', 'rotated'), ('undecodable', 'undecodable')], max_length=20, verbose_name='end reason')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False, verbose_name="id")),
+                (
+                    "mode",
+                    models.CharField(choices=[("temp", "temp"), ("perm", "perm")], max_length=4, verbose_name="mode"),
+                ),
+                ("type", models.CharField(max_length=100, verbose_name="session class")),
+                ("schema", models.PositiveIntegerField(verbose_name="version of the class")),
+                ("revision", models.PositiveBigIntegerField(verbose_name="revision")),
+                ("nonce", models.CharField(max_length=8)),
+                ("user", models.CharField(blank=True, max_length=255, null=True, verbose_name="user")),
+                ("created", models.BigIntegerField(verbose_name="created")),
+                ("modified", models.BigIntegerField(verbose_name="last modified")),
+                ("authenticated", models.BigIntegerField(blank=True, null=True, verbose_name="authenticated")),
+                ("seen", models.BigIntegerField(verbose_name="last seen")),
+                ("expires", models.BigIntegerField(verbose_name="expires")),
+                ("until", models.BigIntegerField(blank=True, null=True, verbose_name="absolute end")),
+                ("client", models.TextField(blank=True, verbose_name="client")),
+                ("data", models.TextField(verbose_name="fields")),
+                ("bag", models.TextField(verbose_name="bag")),
+                (
+                    "end_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("logged_out", "logged_out"),
+                            ("expired_idle", "expired_idle"),
+                            ("expired_absolute", "expired_absolute"),
+                            ("ended_by_user", "ended_by_user"),
+                            ("ended_by_staff", "ended_by_staff"),
+                            ("over_limit", "over_limit"),
+                            ("password_changed", "password_changed"),
+                            ("user_inactive", "user_inactive"),
+                            ("rotated", "rotated"),
+                            ("undecodable", "undecodable"),
+                        ],
+                        max_length=20,
+                        verbose_name="end reason",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'stored session',
-                'verbose_name_plural': 'stored sessions',
-                'default_permissions': (),
-                'indexes': [models.Index(fields=['user', 'expires'], name='typed_sessions_by_user'), models.Index(fields=['seen'], name='typed_sessions_by_seen'), models.Index(fields=['expires'], name='typed_sessions_by_expiry')],
+                "verbose_name": "stored session",
+                "verbose_name_plural": "stored sessions",
+                "default_permissions": (),
+                "indexes": [
+                    models.Index(fields=["user", "expires"], name="typed_sessions_by_user"),
+                    models.Index(fields=["seen"], name="typed_sessions_by_seen"),
+                    models.Index(fields=["expires"], name="typed_sessions_by_expiry"),
+                ],
             },
         ),
     ]

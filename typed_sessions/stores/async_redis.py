@@ -29,9 +29,32 @@ _CONNECTION_CLASSES = {
 }
 # Options that mean the same to both kinds of connection. Parsers and retry objects do not.
 _OPTIONS = frozenset(
-    "host port path db username password client_name protocol encoding encoding_errors health_check_interval "
-    "socket_timeout socket_connect_timeout socket_keepalive socket_keepalive_options credential_provider "
-    "ssl_keyfile ssl_certfile ssl_cert_reqs ssl_ca_certs ssl_ca_data ssl_check_hostname ssl_min_version ssl_ciphers".split()
+    [
+        "host",
+        "port",
+        "path",
+        "db",
+        "username",
+        "password",
+        "client_name",
+        "protocol",
+        "encoding",
+        "encoding_errors",
+        "health_check_interval",
+        "socket_timeout",
+        "socket_connect_timeout",
+        "socket_keepalive",
+        "socket_keepalive_options",
+        "credential_provider",
+        "ssl_keyfile",
+        "ssl_certfile",
+        "ssl_cert_reqs",
+        "ssl_ca_certs",
+        "ssl_ca_data",
+        "ssl_check_hostname",
+        "ssl_min_version",
+        "ssl_ciphers",
+    ]
 )
 
 
@@ -82,13 +105,18 @@ def twin_of(client: Any) -> Any:
 def _sentinel_twin(pool: Any) -> Any:
     manager = pool.sentinel_manager
     addresses = [
-        (kwargs["host"], kwargs["port"]) for kwargs in (node.connection_pool.connection_kwargs for node in manager.sentinels)
+        (kwargs["host"], kwargs["port"])
+        for kwargs in (node.connection_pool.connection_kwargs for node in manager.sentinels)
     ]
     sentinel_options = _shared_options(manager.sentinels[0].connection_pool.connection_kwargs)
-    sentinel = aiosentinel.Sentinel(
+    sentinel: Any = aiosentinel.Sentinel(  # type: ignore[no-untyped-call]
         addresses,
         sentinel_kwargs={name: value for name, value in sentinel_options.items() if name not in ("host", "port", "db")},
-        **{name: value for name, value in _shared_options(pool.connection_kwargs).items() if name not in ("host", "port")},
+        **{
+            name: value
+            for name, value in _shared_options(pool.connection_kwargs).items()
+            if name not in ("host", "port")
+        },
     )
     return sentinel.master_for(pool.service_name)
 

@@ -46,7 +46,10 @@ class CacheStore(Store):
         with store_errors(self.alias):
             if self._cache.add(urn(record.id), wire.encode(record), _time_to_live(record.expires)):
                 return True
-        there = self.load(record.id)
+        try:
+            there = self.load(record.id)
+        except UnreadableRecord:
+            return False
         return isinstance(there, Record) and there.nonce == record.nonce
 
     def save(self, record: Record, base: Record) -> Outcome:
@@ -58,9 +61,7 @@ class CacheStore(Store):
             there = self.load(record.id)
             if not isinstance(there, Record):
                 return False
-            self._put(
-                msgspec.structs.replace(there, seen=max(seen, there.seen), expires=max(expires, there.expires))
-            )
+            self._put(msgspec.structs.replace(there, seen=max(seen, there.seen), expires=max(expires, there.expires)))
             return True
 
     def replace(self, record: Record, base: Record) -> Outcome:

@@ -1,8 +1,8 @@
 """Records in the database, with a copy in a shared cache for reading.
 
 The cache is never the truth, and must never answer with what the database no longer holds. So copies are only ever
-*added*, by readers, and never written over; a write puts a mark in the copy's place, and while the mark is there readers
-go to the database and add nothing. A reader that was slow between its read and its copy leaves the copy out.
+*added*, by readers, and never written over; a write puts a mark in the copy's place, and while the mark is there
+readers go to the database and add nothing. A reader that was slow between its read and its copy leaves the copy out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from django.core.cache import BaseCache, caches
@@ -53,35 +54,49 @@ class CachedDatabaseStore(Store):
         return JSON
 
     def load(self, session_id: str) -> Record | Tombstone | None:
-        copy = self._quietly(lambda: self._cache.get(urn(session_id)), default=MARK)
+        copy: bytes | None = self._quietly(lambda: self._cache.get(urn(session_id)), default=MARK)
         if copy is not None and copy != MARK:
             try:
                 return wire.decode(session_id, copy)
             except UnreadableRecord as error:
                 logger.warning("The cached copy was left aside: %s", error)
                 copy = MARK
+        if copy == MARK:
+            return self._database.load(session_id)
+        if self._is_in_transaction:
+            # What a transaction sees may be old, or never come true; what is copied is read again when it has ended.
+            transaction.on_commit(lambda: self._copy_safely(session_id), using=self._database.alias)
+            return self._database.load(session_id)
+        return self._load_and_copy(session_id)
+
+    def _load_and_copy(self, session_id: str) -> Record | Tombstone | None:
         begun = time.monotonic()
         there = self._database.load(session_id)
-        if copy is None and isinstance(there, Record) and time.monotonic() - begun < SLOW_READ:
+        if isinstance(there, Record) and time.monotonic() - begun < SLOW_READ:
             life = min(COPY_LIFE, there.expires + GRACE - clock.now())
             if life > 0:
                 self._quietly(lambda: self._cache.add(urn(session_id), wire.encode(there), life), default=False)
         return there
 
+    def _copy_safely(self, session_id: str) -> None:
+        # After a commit nobody is left to tell of an error to, and the next reader copies.
+        with suppress(StoreUnavailable, UnreadableRecord):
+            self._load_and_copy(session_id)
+
     def create(self, record: Record) -> bool:
         return self._database.create(record)  # a new id has no copy to be wrong
 
     def save(self, record: Record, base: Record) -> Outcome:
-        return self._marked((base.id,), lambda: self._database.save(record, base))
+        return self._marked(base.id, lambda: self._database.save(record, base))
 
     def touch(self, record: Record, seen: int, expires: int) -> bool:
-        return self._marked((record.id,), lambda: self._database.touch(record, seen, expires))
+        return self._marked(record.id, lambda: self._database.touch(record, seen, expires))
 
     def replace(self, record: Record, base: Record) -> Outcome:
-        return self._marked((base.id,), lambda: self._database.replace(record, base))
+        return self._marked(base.id, lambda: self._database.replace(record, base))
 
     def end(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
-        return self._marked((session_id,), lambda: self._database.end(session_id, reason, now, user))
+        return self._marked(session_id, lambda: self._database.end(session_id, reason, now, user))
 
     def clear_expired(self, now: int) -> int:
         return self._database.clear_expired(now)
@@ -96,25 +111,27 @@ class CachedDatabaseStore(Store):
         return self._database.count(now)
 
     @property
+    def _is_in_transaction(self) -> bool:
+        return transaction.get_connection(self._database.alias).in_atomic_block
+
+    @property
     def _cache(self) -> BaseCache:
         return caches[self.alias]
 
-    def _marked(self, session_ids: Sequence[str], write: Callable[[], T]) -> T:
-        self._mark(session_ids)
+    def _marked(self, session_id: str, write: Callable[[], T]) -> T:
+        self._mark(session_id)
         begun = time.monotonic()
         try:
             return write()
         finally:
-            connection = transaction.get_connection(self._database.alias)
-            if connection.in_atomic_block:
+            if self._is_in_transaction:
                 # Others see the write when the transaction ends, and nobody knows when that is.
-                transaction.on_commit(lambda: self._mark(session_ids), using=self._database.alias)
+                transaction.on_commit(lambda: self._mark(session_id), using=self._database.alias)
             elif time.monotonic() - begun > SLOW_WRITE:
-                self._mark(session_ids)
+                self._mark(session_id)
 
-    def _mark(self, session_ids: Sequence[str]) -> None:
-        for session_id in session_ids:
-            self._quietly(lambda key=urn(session_id): self._cache.set(key, MARK, MARK_LIFE), default=None)
+    def _mark(self, session_id: str) -> None:
+        self._quietly(lambda: self._cache.set(urn(session_id), MARK, MARK_LIFE), default=None)
 
     def _quietly(self, ask: Callable[[], T], default: T) -> T:
         """A cache that is away costs a read of the database, not the request."""

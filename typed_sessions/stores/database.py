@@ -24,9 +24,24 @@ from .base import Conflict, Gone, Outcome, Saved, Store
 from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Client, Record, Tombstone, new_nonce
 
 _COLUMNS = (
-    "id", "mode", "type", "schema", "revision", "nonce", "user", "created", "modified", "authenticated", "seen", "expires",
-    "until", "client", "data", "bag", "end_reason",
-)  # fmt: skip
+    "id",
+    "mode",
+    "type",
+    "schema",
+    "revision",
+    "nonce",
+    "user",
+    "created",
+    "modified",
+    "authenticated",
+    "seen",
+    "expires",
+    "until",
+    "client",
+    "data",
+    "bag",
+    "end_reason",
+)
 _CLIENT = JSON.decoder(Client)
 _SWEEP = 1000
 """Rows removed by one statement."""
@@ -65,7 +80,7 @@ class DatabaseStore(Store):
             moved = self._rows.filter(pk=record.id, end_reason="").update(
                 seen=Greatest(F("seen"), seen), expires=Greatest(F("expires"), expires)
             )
-        return bool(moved)
+        return moved > 0
 
     def replace(self, record: Record, base: Record) -> Outcome:
         with _store_errors(), transaction.atomic(using=self.alias):
@@ -82,7 +97,8 @@ class DatabaseStore(Store):
             try:
                 last = self.load(session_id)
             except UnreadableRecord:
-                self._rows.filter(pk=session_id).update(**_buried(reason, now))
+                with _store_errors():
+                    self._rows.filter(pk=session_id).update(**_buried(reason, now))
                 return None
             if not isinstance(last, Record):
                 return None
@@ -120,7 +136,7 @@ class DatabaseStore(Store):
 
     @property
     def _rows(self) -> QuerySet[StoredSession]:
-        return StoredSession._default_manager.using(self.alias)
+        return QuerySet(StoredSession, using=self.alias)
 
     def _live(self, now: int) -> QuerySet[StoredSession]:
         return self._rows.filter(expires__gt=now, end_reason="")
@@ -160,9 +176,14 @@ def _buried(reason: EndReason, now: int) -> dict[str, Any]:
     """What a row is when its session has ended; it goes with the next sweep after the tombstone's time."""
     life = now + TOMBSTONE_LIFE - GRACE
     return {
-        "end_reason": reason.value, "modified": now, "expires": life, "nonce": new_nonce(),
-        "data": "{}", "bag": "{}", "client": "",
-    }  # fmt: skip
+        "end_reason": reason.value,
+        "modified": now,
+        "expires": life,
+        "nonce": new_nonce(),
+        "data": "{}",
+        "bag": "{}",
+        "client": "",
+    }
 
 
 def _found(row: dict[str, Any]) -> Record | Tombstone:
@@ -175,7 +196,9 @@ def _found(row: dict[str, Any]) -> Record | Tombstone:
             raw = row[name].encode()
             JSON.split(raw)
             row[name] = msgspec.Raw(raw)
-        return Record(format=FORMAT, mode=SessionMode(row.pop("mode")), client=client if client != Client() else None, **row)
+        return Record(
+            format=FORMAT, mode=SessionMode(row.pop("mode")), client=client if client != Client() else None, **row
+        )
     except UNREADABLE as error:
         raise UnreadableRecord(f"Session {session_id}: the stored row is not a record ({error})") from error
 
@@ -186,5 +209,3 @@ def _store_errors() -> Iterator[None]:
         yield
     except (DatabaseError, InterfaceError) as error:
         raise StoreUnavailable(f"The database did not do what was asked: {type(error).__name__}: {error}") from error
-
-

@@ -78,12 +78,14 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return EndReason.EXPIRED_ABSOLUTE if absolute else EndReason.EXPIRED_IDLE
 
 
-class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
+class Tombstone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is left under the key of a session that ended: nothing of it but when, and why."""
 
     format: int
     ended: int
     reason: EndReason
+    nonce: str = ""
+    """Of the save that replaced it, so that a replacement whose reply was lost recognises its own work."""
 
 
 def new_nonce() -> str:

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from django.core.cache import InvalidCacheBackendError, caches
 from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection
+from django_redis.cache import RedisCache
 from django_redis.exceptions import ConnectionInterrupted
 from redis.cluster import RedisCluster
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from .. import clock, conf
 from ..exceptions import StoreUnavailable, UnreadableRecord
@@ -97,10 +99,10 @@ class RedisStore(Store):
         return await adrive(self._clearing(now))
 
     def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
-        return _texts(self._execute(self._newest(limit, offset)))
+        return drive(self._listing(now, limit, offset))
 
     async def anewest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
-        return _texts(await self._aexecute(self._newest(limit, offset)))
+        return await adrive(self._listing(now, limit, offset))
 
     def of_user(self, user: str, now: int) -> Sequence[str]:
         return _texts(self._execute(self._of_user(user, now)))
@@ -128,14 +130,14 @@ class RedisStore(Store):
         outcome = self._outcome(record, base, (yield self._step(command)))
         if isinstance(outcome, Saved):
             yield from self._indexing(record)
-            yield from self._forgetting(base, besides=record.user)
+            yield from self._leaving_user(base, record.user)
         return outcome
 
     def _touching(self, record: Record, seen: int, expires: int) -> Flow[bool]:
         arguments = (seen, expires, _time_to_live(expires), record.id, _index_life(expires))
         if not (yield self._step(Command(scripts.TOUCH, self._keys(record), arguments))):
             return False
-        yield from self._indexing(record, seen, expires)
+        yield from self._indexing(msgspec.structs.replace(record, seen=seen, expires=expires), forward=True)
         return True
 
     def _replacing(self, record: Record, base: Record) -> Flow[Outcome]:
@@ -146,13 +148,14 @@ class RedisStore(Store):
         command = Command(scripts.REPLACE, (new, self._key(base.id), *index), arguments)
         outcome = self._outcome(record, base, (yield self._step(command)))
         if isinstance(outcome, Saved):
-            yield from self._forgetting(base, besides=record.user)
+            yield from self._leaving_user(base, record.user)
         return outcome
 
     def _replacing_on_cluster(self, record: Record, base: Record) -> Flow[Outcome]:
         if not (yield from self._creating(record)):
             return Gone(None)
-        bury = (_tombstone(EndReason.ROTATED), TOMBSTONE_LIFE, wire.stamp(base))
+        tombstone = _tombstone(EndReason.ROTATED, nonce=record.nonce)
+        bury = (tombstone, TOMBSTONE_LIFE, wire.stamp(base), record.nonce)
         try:
             reply = yield self._step(Command(scripts.BURY, (self._key(base.id),), bury))
         except StoreUnavailable:
@@ -161,14 +164,14 @@ class RedisStore(Store):
             raise
         outcome = self._outcome(record, base, reply)
         if isinstance(outcome, Saved):
-            yield from self._forgetting(base)
+            yield from self._leaving_index(base)
         else:
             yield from self._undoing(record)
         return outcome
 
     def _undoing(self, record: Record) -> Flow[None]:
         yield self._step(Command("DEL", (self._key(record.id),)))
-        yield from self._forgetting(record)
+        yield from self._leaving_index(record)
 
     def _ending(self, session_id: str, reason: EndReason, now: int, user: str | None) -> Flow[Record | None]:
         keys = (self._key(session_id), *(() if self._is_cluster else self._index_keys(user)))
@@ -181,7 +184,7 @@ class RedisStore(Store):
             return None
         if not isinstance(record, Record):
             return None
-        yield from self._forgetting(record, besides=user)
+        yield from self._leaving_index(record) if self._is_cluster else self._leaving_user(record, user)
         return record
 
     def _clearing(self, now: int) -> Flow[int]:
@@ -197,25 +200,40 @@ class RedisStore(Store):
             yield self._step(Command("ZREM", (by_seen,), tuple(dead)))
             removed += yield self._step(Command("ZREM", (by_expiry,), tuple(dead)))
 
-    def _indexing(self, record: Record, seen: int | None = None, expires: int | None = None) -> Flow[None]:
-        """On a cluster: what the script does on one node."""
+    def _indexing(self, record: Record, forward: bool = False) -> Flow[None]:
+        """On a cluster: the part of a script that concerns the index."""
         if not self._is_cluster:
             return
-        seen, expires = seen or record.seen, expires or record.expires
-        for key, score in zip(self._index_keys(record.user), (seen, expires, expires), strict=False):
-            yield self._step(Command(scripts.INDEX, (key,), (record.id, score, _index_life(expires))))
+        by_seen, by_expiry, *of_user = self._index_keys(record.user)
+        life = _index_life(record.expires)
+        for key, score, dead in (
+            (by_seen, record.seen, ""),
+            (by_expiry, record.expires, ""),
+            *((key, record.expires, clock.now() - GRACE) for key in of_user),
+        ):
+            yield self._step(Command(scripts.INDEX, (key,), (record.id, score, life, int(forward), dead)))
 
-    def _forgetting(self, record: Record, besides: str | None = None) -> Flow[None]:
-        """Takes a record out of the index keys that the script could not know, or on a cluster not reach."""
-        if self._is_cluster and besides is None:
-            stale: Iterable[str] = self._index_keys(record.user)
-        else:
-            stale = (self._user_key(record.user),) if record.user and record.user != besides else ()
-        for key in stale:
+    def _leaving_index(self, record: Record) -> Flow[None]:
+        for key in self._index_keys(record.user):
             yield self._step(Command("ZREM", (key,), (record.id,)))
 
-    def _newest(self, limit: int, offset: int) -> Command:
-        return Command("ZREVRANGE", (self._index_keys(None)[0],), (offset, offset + limit - 1))
+    def _leaving_user(self, record: Record, staying: str | None) -> Flow[None]:
+        """Takes a record out of its user's index, unless it is the one that the script was given."""
+        if record.user and record.user != staying:
+            yield self._step(Command("ZREM", (self._user_key(record.user),), (record.id,)))
+
+    def _listing(self, now: int, limit: int, offset: int) -> Flow[Sequence[str]]:
+        if limit < 1:
+            return []
+        by_seen, by_expiry = self._index_keys(None)
+        if not self._is_cluster:
+            page = yield self._step(Command(scripts.NEWEST, (by_seen, by_expiry), (offset, limit, now)))
+            return _texts(page)
+        page = yield self._step(Command("ZREVRANGE", (by_seen,), (offset, offset + limit - 1)))
+        expiries = (yield self._step(Command("ZMSCORE", (by_expiry,), tuple(page)))) if page else []
+        return _texts(
+            member for member, expires in zip(page, expiries, strict=True) if expires and float(expires) > now
+        )
 
     def _of_user(self, user: str, now: int) -> Command:
         return Command("ZREVRANGEBYSCORE", (self._user_key(user),), ("+inf", f"({now}"))
@@ -239,8 +257,10 @@ class RedisStore(Store):
         return (self._key(record.id), *(() if self._is_cluster else self._index_keys(record.user)))
 
     def _arguments(self, record: Record) -> tuple[Any, ...]:
-        life = (_time_to_live(record.expires), wire.stamp(record))
-        return (wire.encode(record), *life, record.id, record.seen, record.expires, _index_life(record.expires))
+        expires = record.expires
+        life = (_time_to_live(expires), wire.stamp(record))
+        index = (record.id, record.seen, expires, _index_life(expires), clock.now() - GRACE)
+        return (wire.encode(record), *life, *index)
 
     def _outcome(self, record: Record, base: Record, reply: list[Any]) -> Outcome:
         if reply[0] == 1:
@@ -249,14 +269,17 @@ class RedisStore(Store):
         return Conflict(there) if isinstance(there, Record) else Gone(there)
 
     def _found(self, session_id: str, value: bytes | None) -> Record | Tombstone | None:
+        if isinstance(value, str):
+            raise ImproperlyConfigured(f"CACHES[{self.alias!r}] has decode_responses=True, and records are bytes.")
         return None if value is None else wire.decode(session_id, value)
 
     # The connection
 
     @property
     def _client(self) -> Any:
-        # write=True: a replica may not have heard of a sign-out yet.
-        return get_redis_connection(self.alias, write=True)
+        with _store_errors():
+            # write=True: a replica may not have heard of a sign-out yet.
+            return get_redis_connection(self.alias, write=True)
 
     @cached_property
     def _is_cluster(self) -> bool:
@@ -290,28 +313,28 @@ class RedisStore(Store):
 
 def _prefix_of(alias: str) -> str:
     try:
-        get_redis_connection(alias)
-        prefix = caches[alias].key_prefix
+        cache = caches[alias]
     except InvalidCacheBackendError as error:
         raise ImproperlyConfigured(f"SESSION_CACHE_ALIAS is {alias!r}, and CACHES has no such entry.") from error
-    except NotImplementedError as error:
+    if not isinstance(cache, RedisCache):
         raise ImproperlyConfigured(
             f"The redis session engine needs django-redis: set CACHES[{alias!r}]['BACKEND'] to "
             "'django_redis.cache.RedisCache', or SESSION_CACHE_ALIAS to a cache that has it."
-        ) from error
-    return f"{prefix}:" if prefix else ""
+        )
+    return f"{cache.key_prefix}:" if cache.key_prefix else ""
 
 
 @contextmanager
 def _store_errors() -> Iterator[None]:
     try:
         yield
-    except (RedisError, ConnectionInterrupted, OSError) as error:
+    except (RedisError, RedisClusterException, ConnectionInterrupted, OSError) as error:
         raise StoreUnavailable(f"Redis did not do what was asked: {type(error).__name__}: {error}") from error
 
 
-def _tombstone(reason: EndReason, now: int | None = None) -> bytes:
-    return wire.encode(Tombstone(format=FORMAT, ended=clock.now() if now is None else now, reason=reason))
+def _tombstone(reason: EndReason, now: int | None = None, nonce: str = "") -> bytes:
+    ended = clock.now() if now is None else now
+    return wire.encode(Tombstone(format=FORMAT, ended=ended, reason=reason, nonce=nonce))
 
 
 def _time_to_live(expires: int) -> int:

@@ -20,12 +20,19 @@ local function holds(head, stamp)
   local at = string.find(head, 'revision', 1, true)
   return at and string.sub(head, at, at + #stamp - 1) == stamp
 end
-local function index(first, id, seen, expires, ttl)
+local function ended(value)
+  return string.find(string.sub(value, 1, 24), '"ended"', 1, true)
+end
+local function enter(key, id, score, ttl, forward)
+  if forward then redis.call('ZADD', key, 'GT', score, id) else redis.call('ZADD', key, score, id) end
+  if redis.call('TTL', key) < tonumber(ttl) then redis.call('EXPIRE', key, ttl) end
+end
+local function index(first, id, seen, expires, ttl, forward)
   local scores = {seen, expires, expires}
-  for i = first, #KEYS do
-    redis.call('ZADD', KEYS[i], scores[i - first + 1], id)
-    if redis.call('TTL', KEYS[i]) < tonumber(ttl) then redis.call('EXPIRE', KEYS[i], ttl) end
-  end
+  for i = first, #KEYS do enter(KEYS[i], id, scores[i - first + 1], ttl, forward) end
+end
+local function trim(user_key, dead)
+  if user_key then redis.call('ZREMRANGEBYSCORE', user_key, '-inf', '(' .. dead) end
 end
 """
 
@@ -36,18 +43,19 @@ def _script(body: str) -> Script:
 
 
 CREATE = _script("""
-local value, ttl, own, id, seen, expires, index_ttl = unpack(ARGV)
+local value, ttl, own, id, seen, expires, index_ttl, dead = unpack(ARGV)
 if not redis.call('SET', KEYS[1], value, 'NX', 'EX', ttl)
     and not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
   return 0
 end
 index(2, id, seen, expires, index_ttl)
+trim(KEYS[4], dead)
 return 1
 """)
 
 # {1} saved, {0, what is there instead}, {-1} nothing is there.
 SAVE = _script("""
-local value, ttl, own, id, seen, expires, index_ttl, base = unpack(ARGV)
+local value, ttl, own, id, seen, expires, index_ttl, dead, base = unpack(ARGV)
 local head = redis.call('GETRANGE', KEYS[1], 0, 127)
 if head == '' then return {-1} end
 if not holds(head, own) then
@@ -60,7 +68,7 @@ return {1}
 
 # As SAVE; KEYS[2] is the record that is replaced.
 REPLACE = _script("""
-local value, ttl, own, id, seen, expires, index_ttl, base, tombstone, tombstone_ttl, base_id = unpack(ARGV)
+local value, ttl, own, id, seen, expires, index_ttl, dead, base, tombstone, tombstone_ttl, base_id = unpack(ARGV)
 if not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
   local head = redis.call('GETRANGE', KEYS[2], 0, 127)
   if head == '' then return {-1} end
@@ -70,14 +78,16 @@ if not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
 end
 for i = 3, #KEYS do redis.call('ZREM', KEYS[i], base_id) end
 index(3, id, seen, expires, index_ttl)
+trim(KEYS[5], dead)
 return {1}
 """)
 
 # As SAVE, but puts a tombstone: the second half of a replacement on a cluster.
 BURY = _script("""
-local tombstone, ttl, base = unpack(ARGV)
+local tombstone, ttl, base, nonce = unpack(ARGV)
 local head = redis.call('GETRANGE', KEYS[1], 0, 127)
 if head == '' then return {-1} end
+if ended(head) and string.find(head, nonce, 1, true) then return {1} end
 if not holds(head, base) then return {0, redis.call('GET', KEYS[1])} end
 redis.call('SET', KEYS[1], tombstone, 'EX', ttl)
 return {1}
@@ -100,14 +110,14 @@ local function forward(name, new)
 end
 forward('seen', seen)
 if forward('expires', expires) then redis.call('EXPIRE', KEYS[1], ttl) end
-index(2, id, seen, expires, index_ttl)
+index(2, id, seen, expires, index_ttl, true)
 return 1
 """)
 
 END = _script("""
 local tombstone, ttl, id = unpack(ARGV)
 local value = redis.call('GET', KEYS[1])
-if not value or not string.find(string.sub(value, 1, 24), 'seen', 1, true) then return false end
+if not value or ended(value) then return false end
 redis.call('SET', KEYS[1], tombstone, 'EX', ttl)
 for i = 2, #KEYS do redis.call('ZREM', KEYS[i], id) end
 return value
@@ -115,7 +125,20 @@ return value
 
 # One index key of a cluster.
 INDEX = _script("""
-local id, score, ttl = unpack(ARGV)
-index(1, id, score, score, ttl)
+local id, score, ttl, forward, dead = unpack(ARGV)
+enter(KEYS[1], id, score, ttl, forward == '1')
+if dead ~= '' then trim(KEYS[1], dead) end
 return 1
+""")
+
+# A page of ids by last use, without those that have expired since.
+NEWEST = _script("""
+local offset, limit, now = unpack(ARGV)
+local ids = redis.call('ZREVRANGE', KEYS[1], offset, offset + limit - 1)
+local live = {}
+for i, id in ipairs(ids) do
+  local expires = redis.call('ZSCORE', KEYS[2], id)
+  if expires and tonumber(expires) > tonumber(now) then table.insert(live, id) end
+end
+return live
 """)

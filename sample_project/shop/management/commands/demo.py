@@ -40,7 +40,8 @@ ACCOUNTS = (
         username="admin",
         password="demo-admin",
         group="staff",
-        fields={"first_name": "Alex", "last_name": "Kiln", "is_staff": True, "is_superuser": True},
+        fields={"first_name": "Alex", "last_name": "Kiln", "email": "alex@example.com"}
+        | {"is_staff": True, "is_superuser": True},
     ),
 )
 

@@ -1,0 +1,1 @@
+"""The engines' contract on every engine, and what only some of them promise."""

@@ -1,0 +1,1 @@
+"""The stores: their common contract, and what each one promises beyond it."""

@@ -1,0 +1,9 @@
+"""What the tests of a project, or of a store of its own, need of this app."""
+
+from contextlib import suppress
+
+with suppress(ImportError):
+    import pytest
+
+    # Before the module is imported, so that a failing assert of the contract shows the values.
+    pytest.register_assert_rewrite("typed_sessions.testing.stores")

@@ -1,0 +1,598 @@
+"""The contract of a store, as tests for pytest. A store that passes them can back an engine.
+
+Subclass ``StoreContract`` with a fixture ``store`` that gives the store, empty::
+
+    class TestMyStore(StoreContract):
+        @pytest.fixture
+        def store(self) -> Store:
+            return MyStore()
+
+For a store that keeps each record as one encoded value, subclass ``ValueStoreContract``, which asks for a fixture
+``plant`` too. Every test runs on the verbs and on their async twins. A store in the database needs ``django_db``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from asgiref.sync import async_to_sync
+from django.conf import settings as django_settings
+from django.test import override_settings
+
+from .. import clock
+from ..exceptions import UnreadableRecord
+from ..formats import JSON, Format
+from ..states import EndReason, SessionMode
+from ..stores import wire
+from ..stores.base import Conflict, Gone, Outcome, Saved, Store
+from ..stores.record import FORMAT, GRACE, Client, Record, Tombstone, new_nonce
+
+Plant = Callable[[str, bytes], None]
+"""Puts bytes where the record of a session id would be."""
+
+DAY = 86_400
+CODECS = ("json", "msgpack")
+
+
+# To make records with
+
+
+def new_id() -> str:
+    return secrets.token_hex(20)
+
+
+def new_record(store: Store, **changes: Any) -> Record:
+    """A record as the engine would give it to ``store``: of a session that begins now and is used for two weeks."""
+    now = clock.now()
+    values: dict[str, Any] = {
+        "format": FORMAT,
+        "seen": now,
+        "expires": now + 14 * DAY,
+        "revision": 1,
+        "nonce": new_nonce(),
+        "id": new_id(),
+        "mode": SessionMode.TEMP,
+        "type": "AuthUserSession",
+        "schema": 1,
+        "created": now,
+        "modified": now,
+        "data": fields(store.format, currency="EUR", cart=[{"sku": "tea", "quantity": 2}]),
+        "bag": fields(store.format),
+    }
+    return Record(**{**values, **changes})
+
+
+def full_record(store: Store, **changes: Any) -> Record:
+    """A record with every part that may be missing in others."""
+    now = clock.now()
+    client = Client(address="192.0.2.7", agent="Browser/1 “β”", last_address="2001:db8::7", last_agent="Browser/2")
+    extra = {"user": "7", "authenticated": now - 60, "until": now + 90 * DAY, "mode": SessionMode.PERM}
+    return new_record(store, **{**extra, "client": client, "bag": fields(store.format, _auth_user_id="7"), **changes})
+
+
+def fields(format: Format, **values: Any) -> msgspec.Raw:
+    """A map of fields, or a bag, as a record holds it."""
+    return msgspec.Raw(format.dumps(values))
+
+
+def next_save(base: Record, **changes: Any) -> Record:
+    """What a request that read ``base`` would save."""
+    return msgspec.structs.replace(base, **{"revision": base.revision + 1, "nonce": new_nonce(), **changes})
+
+
+def successor(base: Record, **changes: Any) -> Record:
+    """What a rotation of ``base`` would store under a new id."""
+    return msgspec.structs.replace(base, **{"id": new_id(), "revision": 1, "nonce": new_nonce(), **changes})
+
+
+# To read answers with
+
+
+def created(store: Store, record: Record) -> Record:
+    assert store.create(record) is True
+    return record
+
+
+def saved(outcome: Outcome) -> Record:
+    assert isinstance(outcome, Saved), outcome
+    return outcome.record
+
+
+def conflicting(outcome: Outcome) -> Record:
+    assert isinstance(outcome, Conflict), outcome
+    return outcome.record
+
+
+def gone(outcome: Outcome) -> EndReason | None:
+    """Why it is gone, if that is known."""
+    assert isinstance(outcome, Gone), outcome
+    return outcome.tombstone.reason if outcome.tombstone else None
+
+
+def buried(store: Store, session_id: str) -> EndReason:
+    """Why a session ended that has left a tombstone."""
+    there = store.load(session_id)
+    assert isinstance(there, Tombstone), there
+    return there.reason
+
+
+class AsyncVerbs(Store):
+    """The async twins of a store's verbs, for callers that cannot wait: so both kinds run through the same tests."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.lists_sessions = store.lists_sessions
+
+    @property
+    def format(self) -> Format:
+        return self._store.format
+
+    def load(self, session_id: str) -> Record | Tombstone | None:
+        return async_to_sync(self._store.aload)(session_id)
+
+    def create(self, record: Record) -> bool:
+        return async_to_sync(self._store.acreate)(record)
+
+    def save(self, record: Record, base: Record) -> Outcome:
+        return async_to_sync(self._store.asave)(record, base)
+
+    def touch(self, record: Record, seen: int, expires: int) -> bool:
+        return async_to_sync(self._store.atouch)(record, seen, expires)
+
+    def replace(self, record: Record, base: Record) -> Outcome:
+        return async_to_sync(self._store.areplace)(record, base)
+
+    def end(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
+        return async_to_sync(self._store.aend)(session_id, reason, now, user)
+
+    def clear_expired(self, now: int) -> int:
+        return async_to_sync(self._store.aclear_expired)(now)
+
+    def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
+        return async_to_sync(self._store.anewest)(now, limit, offset)
+
+    def of_user(self, user: str, now: int) -> Sequence[str]:
+        return async_to_sync(self._store.aof_user)(user, now)
+
+    def count(self, now: int) -> int:
+        return async_to_sync(self._store.acount)(now)
+
+
+class StoreContract:
+    """Every verb and every answer, each verb repeated as if its reply had been lost, and what two requests do at once."""
+
+    @pytest.fixture(params=["sync", "async"])
+    def verbs(self, request: pytest.FixtureRequest, store: Store) -> Store:
+        """The store under test, by its verbs or by their async twins."""
+        return store if request.param == "sync" else AsyncVerbs(store)
+
+    # load
+
+    def test_unknown_id_is_nothing(self, verbs: Store) -> None:
+        """There is nothing under an id that was never stored."""
+        assert verbs.load(new_id()) is None
+
+    def test_record_is_read_as_it_was_stored(self, verbs: Store) -> None:
+        """Every part of a record comes back, and so does the lack of one."""
+        for record in (created(verbs, new_record(verbs)), created(verbs, full_record(verbs))):
+            assert verbs.load(record.id) == record
+
+    def test_large_record_is_read_as_it_was_stored(self, verbs: Store) -> None:
+        """A record of the size that MAX_BYTES allows by default comes back whole, in any script."""
+        record = new_record(verbs, data=fields(verbs.format, note="Grüße, 世界 \x00 " * 2500, **{"Straße": 1}))
+        assert verbs.load(created(verbs, record).id) == record
+
+    def test_overdue_record_is_still_there(self, verbs: Store) -> None:
+        """Within the grace, whoever ends a session can tell its last state; it is for the reader to call it expired."""
+        record = created(verbs, new_record(verbs, expires=clock.now() - 10))
+        assert verbs.load(record.id) == record
+
+    # create
+
+    def test_repeated_create_is_done(self, verbs: Store) -> None:
+        """A create whose reply was lost knows its own record."""
+        record = created(verbs, new_record(verbs))
+        assert verbs.create(record) is True
+        assert verbs.load(record.id) == record
+
+    def test_id_of_another_is_taken(self, verbs: Store) -> None:
+        """A create never overwrites the record of another."""
+        first = created(verbs, new_record(verbs))
+        assert verbs.create(new_record(verbs, id=first.id)) is False
+        assert verbs.load(first.id) == first
+
+    def test_id_of_an_ended_session_is_taken(self, verbs: Store) -> None:
+        """A create does not bring an ended session back, not even the one that it created itself."""
+        record = created(verbs, new_record(verbs))
+        verbs.end(record.id, EndReason.LOGGED_OUT, clock.now())
+        assert verbs.create(record) is False
+        assert buried(verbs, record.id) is EndReason.LOGGED_OUT
+
+    # save
+
+    def test_save_takes_the_place_of_its_base(self, verbs: Store) -> None:
+        """What was saved last is read."""
+        base = created(verbs, new_record(verbs))
+        for step in range(3):
+            record = next_save(base, bag=fields(verbs.format, step=step), expires=base.expires - 60)
+            assert saved(verbs.save(record, base)) == record
+            assert verbs.load(base.id) == record
+            base = record
+
+    def test_repeated_save_is_saved(self, verbs: Store) -> None:
+        """A save whose reply was lost finds itself, not a conflict (REQ-R30)."""
+        base = created(verbs, new_record(verbs))
+        record = next_save(base)
+        for _ in range(3):
+            assert saved(verbs.save(record, base)) == record
+        assert verbs.load(base.id) == record
+
+    def test_r26_second_save_of_one_base_is_told_of_the_first(self, verbs: Store) -> None:
+        """Of two saves with the same base the second changes nothing, and gets the first one's record to merge with."""
+        base = created(verbs, full_record(verbs))
+        mine, theirs = next_save(base), next_save(base, bag=fields(verbs.format, theirs=1))
+        verbs.save(theirs, base)
+        assert conflicting(verbs.save(mine, base)) == theirs
+        assert verbs.load(base.id) == theirs
+        assert saved(verbs.save(next_save(theirs), theirs)).revision == 3
+
+    def test_repeated_save_is_a_conflict_once_another_has_saved(self, verbs: Store) -> None:
+        """A save that has been saved over does not claim to be what is stored."""
+        base = created(verbs, new_record(verbs))
+        mine = saved(verbs.save(next_save(base), base))
+        theirs = saved(verbs.save(next_save(mine), mine))
+        assert conflicting(verbs.save(mine, base)) == theirs
+        assert verbs.load(base.id) == theirs
+
+    def test_r22_save_never_creates(self, verbs: Store) -> None:
+        """A save of a record that is not there is gone, and leaves nothing behind."""
+        base = new_record(verbs)
+        assert gone(verbs.save(next_save(base), base)) is None
+        assert verbs.load(base.id) is None
+
+    def test_r22_save_never_brings_an_ended_session_back(self, verbs: Store) -> None:
+        """A save in flight while its session ends is told why it is gone."""
+        base = created(verbs, new_record(verbs))
+        verbs.end(base.id, EndReason.ENDED_BY_STAFF, clock.now())
+        assert gone(verbs.save(next_save(base), base)) is EndReason.ENDED_BY_STAFF
+        assert buried(verbs, base.id) is EndReason.ENDED_BY_STAFF
+
+    # touch
+
+    def test_touch_moves_the_clocks_and_nothing_else(self, verbs: Store) -> None:
+        """Last use and expiry go forward, once and again, and all else stays as it was (REQ-R24)."""
+        record = created(verbs, full_record(verbs))
+        for later in (0, 60, 60, 3600):
+            seen, expires = record.seen + later, record.expires + later
+            assert verbs.touch(record, seen, expires) is True
+            assert verbs.load(record.id) == msgspec.structs.replace(record, seen=seen, expires=expires)
+
+    @pytest.mark.parametrize(("seen", "expires"), [(-60, -60), (60, -60), (-60, 60)])
+    def test_touch_never_moves_a_clock_back(self, verbs: Store, seen: int, expires: int) -> None:
+        """A touch that comes late leaves the clocks of the one that overtook it, each by itself."""
+        record = created(verbs, new_record(verbs))
+        assert verbs.touch(record, record.seen + seen, record.expires + expires) is True
+        there = verbs.load(record.id)
+        assert isinstance(there, Record)
+        assert (there.seen, there.expires) == (record.seen + max(seen, 0), record.expires + max(expires, 0))
+
+    def test_r24_touch_keeps_what_another_has_saved(self, verbs: Store) -> None:
+        """A touch by a request that read an older state writes none of it."""
+        old = created(verbs, new_record(verbs))
+        new = saved(verbs.save(next_save(old, bag=fields(verbs.format, theirs=1)), old))
+        assert verbs.touch(old, old.seen + 60, old.expires + 60) is True
+        assert verbs.load(old.id) == msgspec.structs.replace(new, seen=old.seen + 60, expires=old.expires + 60)
+
+    def test_save_after_a_touch_is_no_conflict(self, verbs: Store) -> None:
+        """A touch by another request does not make a save merge."""
+        base = created(verbs, new_record(verbs))
+        verbs.touch(base, base.seen + 60, base.expires + 60)
+        assert saved(verbs.save(next_save(base), base)).revision == 2
+
+    def test_r23_touch_never_creates(self, verbs: Store) -> None:
+        """A touch of nothing, or of what has ended, says so and brings nothing back."""
+        unknown, ended = new_record(verbs), created(verbs, new_record(verbs))
+        verbs.end(ended.id, EndReason.LOGGED_OUT, clock.now())
+        for record in (unknown, ended):
+            assert verbs.touch(record, record.seen + 60, record.expires + 60) is False
+        assert verbs.load(unknown.id) is None
+        assert buried(verbs, ended.id) is EndReason.LOGGED_OUT
+
+    # replace
+
+    def test_replacement_leaves_one_live_record(self, verbs: Store) -> None:
+        """After a rotation the new id has the record, and the old one a tombstone that says so, however often asked."""
+        base = created(verbs, new_record(verbs))
+        record = successor(base, user="7", bag=fields(verbs.format, _auth_user_id="7"))
+        for _ in range(3):
+            assert saved(verbs.replace(record, base)) == record
+            assert verbs.load(record.id) == record
+            assert buried(verbs, base.id) is EndReason.ROTATED
+
+    def test_r27_nothing_under_the_old_id_reaches_the_new_record(self, verbs: Store) -> None:
+        """Requests in flight under the old id can neither save, touch, rotate nor end anything after the rotation."""
+        base = created(verbs, new_record(verbs))
+        record = saved(verbs.replace(successor(base), base))
+        other = successor(base)
+        assert gone(verbs.save(next_save(base), base)) is EndReason.ROTATED
+        assert verbs.touch(base, base.seen + 60, base.expires + 60) is False
+        assert gone(verbs.replace(other, base)) is EndReason.ROTATED
+        assert verbs.end(base.id, EndReason.LOGGED_OUT, clock.now()) is None
+        assert verbs.load(other.id) is None
+        assert verbs.load(record.id) == record
+
+    def test_replacement_of_a_changed_record_is_a_conflict(self, verbs: Store) -> None:
+        """A rotation that has not seen the last save does nothing, and gets that save to merge with."""
+        base = created(verbs, new_record(verbs))
+        theirs = saved(verbs.save(next_save(base), base))
+        record = successor(base)
+        assert conflicting(verbs.replace(record, base)) == theirs
+        assert verbs.load(record.id) is None
+        assert verbs.load(base.id) == theirs
+        assert saved(verbs.replace(record, theirs)) == record
+
+    def test_replacement_of_what_is_gone_creates_nothing(self, verbs: Store) -> None:
+        """There is no new record in place of one that ended or never was."""
+        unknown, ended = new_record(verbs), created(verbs, new_record(verbs))
+        verbs.end(ended.id, EndReason.PASSWORD_CHANGED, clock.now())
+        for base, reason in ((unknown, None), (ended, EndReason.PASSWORD_CHANGED)):
+            record = successor(base)
+            assert gone(verbs.replace(record, base)) is reason
+            assert verbs.load(record.id) is None
+
+    # end
+
+    @pytest.mark.parametrize("reason", EndReason)
+    def test_end_answers_with_the_last_state_and_leaves_the_reason(self, verbs: Store, reason: EndReason) -> None:
+        """Who ends a session gets what it was last, and all others why and when it ended."""
+        base = created(verbs, full_record(verbs))
+        last = saved(verbs.save(next_save(base), base))
+        now = clock.now() + 60
+        assert verbs.end(base.id, reason, now) == last
+        assert verbs.load(base.id) == Tombstone(format=FORMAT, ended=now, reason=reason)
+
+    def test_second_end_does_nothing(self, verbs: Store) -> None:
+        """Of two that end a session one gets the last state, and its reason stands."""
+        record = created(verbs, full_record(verbs))
+        assert verbs.end(record.id, EndReason.LOGGED_OUT, clock.now(), record.user) == record
+        assert verbs.end(record.id, EndReason.EXPIRED_IDLE, clock.now() + 60) is None
+        assert buried(verbs, record.id) is EndReason.LOGGED_OUT
+
+    def test_end_of_nothing_leaves_nothing(self, verbs: Store) -> None:
+        """Ending what is not there is no error, and no tombstone is put for it."""
+        session_id = new_id()
+        assert verbs.end(session_id, EndReason.LOGGED_OUT, clock.now()) is None
+        assert verbs.load(session_id) is None
+
+    def test_overdue_session_can_be_ended(self, verbs: Store) -> None:
+        """What expired is ended with its last state like any other."""
+        record = created(verbs, new_record(verbs, expires=clock.now() - 10))
+        assert verbs.end(record.id, EndReason.EXPIRED_IDLE, clock.now()) == record
+
+    # Lists
+
+    def test_newest_come_first_in_pages(self, verbs: Store) -> None:
+        """Ids are listed by last use, page by page, and a touch brings a session to the front."""
+        if not verbs.lists_sessions:
+            return self._cannot(lambda: verbs.newest(clock.now(), 10))
+        now = clock.now()
+        records = [created(verbs, new_record(verbs, seen=now - age)) for age in (10, 20, 30, 40, 50)]
+        ids = [record.id for record in records]
+        assert list(verbs.newest(now, 10)) == ids
+        assert [list(verbs.newest(now, 2, offset)) for offset in (0, 2, 4, 6)] == [ids[:2], ids[2:4], ids[4:], []]
+        assert list(verbs.newest(now, 0)) == []
+        verbs.touch(records[3], now, records[3].expires)
+        assert list(verbs.newest(now, 2)) == [ids[3], ids[0]]
+
+    def test_sessions_are_listed_by_user(self, verbs: Store) -> None:
+        """A user's sessions are theirs alone, whatever their primary key looks like (REQ-S60)."""
+        if not verbs.lists_sessions:
+            return self._cannot(lambda: verbs.of_user("7", clock.now()))
+        now = clock.now()
+        users = ("7", "77", "07", "ada@example.org", "*", "ü 世")
+        ids = {user: created(verbs, new_record(verbs, user=user)).id for user in users}
+        created(verbs, new_record(verbs))
+        assert {user: list(verbs.of_user(user, now)) for user in users} == {user: [id] for user, id in ids.items()}
+        assert list(verbs.of_user("8", now)) == []
+
+    def test_live_sessions_are_counted(self, verbs: Store) -> None:
+        """Every live session counts once, with or without a user."""
+        if not verbs.lists_sessions:
+            return self._cannot(lambda: verbs.count(clock.now()))
+        now = clock.now()
+        assert verbs.count(now) == 0
+        for user in (None, "7", "7"):
+            created(verbs, new_record(verbs, user=user))
+        assert verbs.count(now) == 3
+
+    @pytest.mark.parametrize("user", [None, "7"])
+    @pytest.mark.parametrize("tell", [True, False])
+    def test_what_has_ended_is_not_listed(self, verbs: Store, user: str | None, tell: bool) -> None:
+        """An ended session leaves every list, whether or not the caller knew whose it was."""
+        live, ended = (created(verbs, new_record(verbs, user=user)) for _ in range(2))
+        verbs.end(ended.id, EndReason.LOGGED_OUT, clock.now(), user if tell else None)
+        self._listed(verbs, clock.now(), {live})
+
+    def test_what_has_expired_is_not_listed(self, verbs: Store) -> None:
+        """A session is listed until the second in which it expires."""
+        now = clock.now()
+        short = created(verbs, new_record(verbs, user="7", expires=now + 60))
+        long = created(verbs, new_record(verbs, user="7", expires=now + 600))
+        self._listed(verbs, now + 59, {short, long})
+        self._listed(verbs, now + 60, {long})
+
+    @pytest.mark.parametrize("users", [(None, None), (None, "7"), ("7", None), ("7", "7"), ("7", "8")])
+    @pytest.mark.parametrize("verb", ["save", "replace"])
+    def test_listed_as_what_it_is_now(self, verbs: Store, verb: str, users: tuple[str | None, str | None]) -> None:
+        """After a save or a rotation, repeated or not, a session is listed once, and with the user it has then."""
+        base = created(verbs, new_record(verbs, user=users[0]))
+        record = (next_save if verb == "save" else successor)(base, user=users[1])
+        for _ in range(2):
+            getattr(verbs, verb)(record, base)
+            self._listed(verbs, clock.now(), {record})
+
+    def test_refused_writes_do_not_change_the_lists(self, verbs: Store) -> None:
+        """What was not stored is not listed, and what is stored stays listed."""
+        record, other = created(verbs, new_record(verbs, user="7")), new_record(verbs, user="8")
+        verbs.create(new_record(verbs, id=record.id, user="8"))
+        verbs.save(next_save(other), other)
+        verbs.save(next_save(record, user="8"), next_save(record))
+        verbs.replace(successor(record, user="8"), next_save(record))
+        verbs.touch(other, other.seen, other.expires)
+        self._listed(verbs, clock.now(), {record})
+
+    def test_late_touch_does_not_change_the_lists(self, verbs: Store) -> None:
+        """A touch that was overtaken by another moves a session neither out of the lists nor back in them."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        record = created(verbs, new_record(verbs, user="7", expires=now + 60))
+        verbs.touch(record, now + 50, now + 600)
+        created(verbs, new_record(verbs, seen=now + 40))
+        verbs.touch(record, now + 10, now + 70)
+        assert next(iter(verbs.newest(now, 1))) == record.id
+        assert verbs.count(now + 120) == 2
+        assert list(verbs.of_user("7", now + 120)) == [record.id]
+
+    def _listed(self, verbs: Store, now: int, expected: set[Record]) -> None:
+        """That the lists show ``expected``, which is all that is in the store."""
+        if not verbs.lists_sessions:
+            return
+        ids = {record.id for record in expected}
+        assert sorted(verbs.newest(now, 100)) == sorted(ids)
+        assert verbs.count(now) == len(ids)
+        for user in ("7", "8"):
+            theirs = sorted(record.id for record in expected if record.user == user)
+            assert sorted(verbs.of_user(user, now)) == theirs
+
+    def _cannot(self, ask: Callable[[], object]) -> None:
+        """A store that does not list says so, and what to use in its place."""
+        with pytest.raises(NotImplementedError, match=r"cannot list sessions; use the .* engine"):
+            ask()
+
+    # clear_expired
+
+    def test_s66_only_what_is_overdue_is_cleared(self, verbs: Store) -> None:
+        """A live session stays, and so does one that expired a moment ago; clearing again finds nothing."""
+        now = clock.now()
+        live = created(verbs, new_record(verbs, user="7"))
+        overdue = created(verbs, new_record(verbs, expires=now - GRACE + 30))
+        created(verbs, new_record(verbs, expires=now - GRACE - 30))
+        assert verbs.clear_expired(now) == (1 if verbs.lists_sessions else 0)
+        assert verbs.clear_expired(now) == 0
+        assert (verbs.load(live.id), verbs.load(overdue.id)) == (live, overdue)
+        self._listed(verbs, now, {live})
+
+    def test_r25_session_in_use_is_not_cleared(self, verbs: Store) -> None:
+        """A session that was used after it was stored is judged by its new expiry."""
+        now = clock.now()
+        record = created(verbs, new_record(verbs, user="7", expires=now + 60))
+        verbs.touch(record, now, now + 2 * GRACE)
+        verbs.clear_expired(now + GRACE + 61)
+        assert isinstance(verbs.load(record.id), Record)
+        self._listed(verbs, now, {record})
+
+    # Both formats
+
+    @pytest.mark.parametrize("codecs", [CODECS, CODECS[::-1]], ids=["to msgpack", "to json"])
+    def test_changing_codec_logs_nobody_out(self, verbs: Store, codecs: tuple[str, str]) -> None:
+        """Records that were stored before CODEC changed are read, touched, saved, rotated and ended after it."""
+        now = clock.now()
+        with _codec(codecs[0]):
+            records = [created(verbs, full_record(verbs, expires=now + 60 + number)) for number in range(4)]
+        with _codec(codecs[1]):
+            touched, other, rotated, ended = records
+            assert [verbs.load(record.id) for record in records] == records
+            assert verbs.touch(touched, now + 60, now + 600) is True
+            assert verbs.load(touched.id) == msgspec.structs.replace(touched, seen=now + 60, expires=now + 600)
+            new = next_save(other, data=fields(verbs.format, currency="USD"), bag=fields(verbs.format))
+            assert saved(verbs.save(new, other)) == verbs.load(new.id) == new
+            assert conflicting(verbs.save(next_save(other), other)) == new
+            new = successor(rotated, data=fields(verbs.format), bag=fields(verbs.format))
+            assert saved(verbs.replace(new, rotated)) == verbs.load(new.id) == new
+            assert verbs.end(ended.id, EndReason.LOGGED_OUT, now) == ended
+
+
+def _codec(name: str) -> override_settings:
+    return override_settings(TYPED_SESSIONS={**getattr(django_settings, "TYPED_SESSIONS", {}), "CODEC": name})
+
+
+# What a pickle would have to do: nothing that is ever done.
+_PICKLE = b"cbuiltins\nexec\n(S'raise SystemExit(\"a pickle was loaded\")'\ntR."
+_HEAD = b'{"format":1,"seen":1767225600,"expires":1767229200,"revision":1,"nonce":"00000000",'
+
+UNREADABLE_VALUES: dict[str, bytes] = {
+    "empty": b"",
+    "random": b"\x93\xf7\x00\xc1\xde\xad\xbe\xef" * 8,
+    "text": b"seen by nobody",
+    "pickle": _PICKLE,
+    "pickle, newer": b"\x80\x04\x95\x15\x00\x00\x00\x00\x00\x00\x00}\x94\x8c\x04seen\x94K\x01s.",
+    "gzip": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03" + b"\x00" * 64,
+    "JSON of another kind": b'["format","seen"]',
+    "another object": b'{"seen":1}',
+    "nothing in it": b"{}",
+    "head of a record": _HEAD,
+    "not a number": _HEAD.replace(b"1767225600", b"NaN") + b'"id":"x"}',
+    "beyond numbers": _HEAD.replace(b"1767225600", b"1e999") + b'"id":"x"}',
+    "deep": b'{"seen":' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+    "deep msgpack": b"\x81\xa4seen" + b"\x91" * 10_000 + b"\xc0",
+    "long msgpack": b"\xdf\xff\xff\xff\xff\xa4seen\xdd\xff\xff\xff\xff",
+    "tombstone of no reason": b'{"format":1,"ended":1767225600,"reason":"os.system"}',
+}
+"""What may stand in a store by accident or malice (REQ-S71)."""
+
+
+class ValueStoreContract(StoreContract):
+    """As ``StoreContract``, for stores that keep a record as one value; ``plant(id, value)`` puts any bytes there."""
+
+    @pytest.mark.parametrize("value", UNREADABLE_VALUES.values(), ids=UNREADABLE_VALUES)
+    def test_s71_unreadable_value_is_an_error_and_can_be_ended(self, verbs: Store, plant: Plant, value: bytes) -> None:
+        """What is not a record is never a session; its id is taken until it is ended."""
+        session_id = new_id()
+        plant(session_id, value)
+        self._unreadable(verbs, session_id)
+
+    @pytest.mark.parametrize("codec", CODECS)
+    def test_s71_truncated_record_is_unreadable(self, verbs: Store, plant: Plant, codec: str) -> None:
+        """No part of a record is taken for the whole."""
+        with _codec(codec):
+            record = new_record(verbs)
+            whole = wire.encode(record)
+        for length in (1, 20, 60, 100, len(whole) - 1):
+            plant(record.id, whole[:length])
+            with pytest.raises(UnreadableRecord):
+                verbs.load(record.id)
+        self._unreadable(verbs, record.id)
+
+    def test_s06_record_of_another_id_is_unreadable(self, verbs: Store, plant: Plant) -> None:
+        """A record under the key of another session is nobody's."""
+        session_id = new_id()
+        plant(session_id, wire.encode(new_record(verbs)))
+        self._unreadable(verbs, session_id)
+
+    def test_record_of_a_later_envelope_is_unreadable(self, verbs: Store, plant: Plant) -> None:
+        """What a later release laid out in another way is not guessed at."""
+        record = new_record(verbs, format=FORMAT + 1)
+        plant(record.id, wire.encode(record))
+        self._unreadable(verbs, record.id)
+
+    def test_readable_value_is_a_record(self, verbs: Store, plant: Plant) -> None:
+        """What is planted where a record would be is read as one: else the tests of unreadable values show nothing."""
+        for record in (new_record(verbs), new_record(verbs, data=fields(JSON), bag=fields(JSON))):
+            plant(record.id, wire.encode(record))
+            assert verbs.load(record.id) == record
+
+    def _unreadable(self, verbs: Store, session_id: str) -> None:
+        """That there is no way to read, take or change what is stored, and one to be rid of it."""
+        base = new_record(verbs, id=session_id)
+        with pytest.raises(UnreadableRecord, match=session_id):
+            verbs.load(session_id)
+        assert verbs.create(base) is False
+        with pytest.raises(UnreadableRecord, match=session_id):
+            verbs.save(next_save(base), base)
+        assert verbs.end(session_id, EndReason.UNDECODABLE, clock.now()) is None
+        assert buried(verbs, session_id) is EndReason.UNDECODABLE
