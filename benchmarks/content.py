@@ -1,4 +1,4 @@
-"""The one session that every engine keeps: about 21 scalars, a list of roles, and 10 nested cart items."""
+"""The one session that every engine keeps: 21 scalars, a list of roles, and 10 nested cart items; 2.0 kB of JSON."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ class ShopSession(AuthUserSession):
     cart: list[CartItem] = field(default_factory=list)
 
 
-def typed(user: str | None = None) -> ShopSession:
-    """A new object with the content; ``user`` is the primary key of whoever has signed in."""
+def typed() -> ShopSession:
+    """The content, for our engines."""
     return ShopSession(
-        user_auth_id=user,
+        user_auth_id="1",
         user_auth_name="ada.lovelace",
         user_name="ada.lovelace",
         display_name="Ada Lovelace",
         first_name="Ada",
         last_name="Lovelace",
         email="ada.lovelace@example.com",
-        auth_provider="typed_sessions.auth.TypedSessionBackend",
+        auth_provider="django.contrib.auth.backends.ModelBackend",
         referrer_url="https://shop.example.com/products/?page=3",
         roles=["customer", "reviewer", "beta", "newsletter"],
         currency="GBP",
@@ -77,7 +77,7 @@ def _item(number: int) -> CartItem:
     )
 
 
-def plain(user: str | None = None) -> dict[str, Any]:
-    """The same content as a plain dict of what JSON knows, as a view on Django's engines would keep it."""
-    content: dict[str, Any] = msgspec.to_builtins(typed(user))
+def plain() -> dict[str, Any]:
+    """The same content for Django's engines: a dict of what JSON knows."""
+    content: dict[str, Any] = msgspec.to_builtins(typed())
     return content

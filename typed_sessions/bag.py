@@ -39,8 +39,14 @@ def _write(bag: Bag, serializer: Serializer, format: Format) -> bytes:
 
 
 def read(raw: bytes, serializer: Serializer) -> Bag:
+    """The bag that ``raw`` holds. Raises ``SessionFieldError`` if that is none."""
     format = format_of(raw)
-    bag: Bag = serializer.loads(raw if format is JSON else JSON.dumps(format.loads(raw)))
+    try:
+        bag = serializer.loads(raw if format is JSON else JSON.dumps(format.loads(raw)))
+    except (*UNWRITABLE, *UNREADABLE) as error:
+        raise SessionFieldError("session", str(error)) from error
+    if not isinstance(bag, dict):
+        raise SessionFieldError("session", f"is {type(bag).__name__}, not a mapping")
     return bag
 
 

@@ -26,6 +26,8 @@ from .session import TypedSession, field_options
 S = TypeVar("S", bound=TypedSession)
 
 
+_DEEP = 20
+"""Steps into a value to say where in it something is wrong; what is nested deeper is too deep anyway."""
 # Types that a value must have already, where a decoder would make them of text.
 _NATIVE = (bytes, datetime, date, time, timedelta, Decimal, UUID)
 
@@ -88,13 +90,16 @@ class SessionCodec(Generic[S]):
     def _read_by_field(self, data: bytes, name: str, version: int) -> Decoded[S]:
         unreadable: list[Unreadable] = []
         source = format_of(data)
-        stored = source.split(data)
+        try:
+            stored = source.split(data)
+        except UNREADABLE as error:
+            return Decoded(self.session_class(), {}, self.version, [Unreadable(self.name, _said(error))])
         if name != self.name:
             stored = self._of_other_class(stored, name, unreadable)
             version = self.version
         elif version < self.version:
             stored, version = self._upgraded(stored, source, version, unreadable)
-        stored = self._in_this_format(self._under_new_names(stored), source)
+        stored = self._in_this_format(self._under_new_names(stored), source, unreadable)
         session = self._build(self._readable(stored, unreadable), unreadable)
         return Decoded(session, stored, version, unreadable)
 
@@ -136,20 +141,32 @@ class SessionCodec(Generic[S]):
                     break
         return stored
 
-    def _in_this_format(self, stored: FieldMap, source: Format) -> FieldMap:
+    def _in_this_format(self, stored: FieldMap, source: Format, unreadable: list[Unreadable]) -> FieldMap:
         if source is self.format:
             return stored
         other = codec_for(self.session_class, source)
-        return {name: other.transcode(name, raw, self.format) for name, raw in stored.items()}
+        arrived = {}
+        for name, raw in stored.items():
+            try:
+                arrived[name] = other.transcode(name, raw, self.format)
+            except (*UNREADABLE, *UNWRITABLE) as error:
+                unreadable.append(
+                    Unreadable(f"{self.name}.{name}", f"{self.format.name} cannot hold it: {_said(error)}")
+                )
+        return arrived
 
     def transcode(self, name: str, raw: bytes, target: Format) -> bytes:
         """A field in another format; by its type if it has one, so that bytes and dates arrive as what they were."""
         if name in self._decoders:
             try:
-                return target.dumps(self._decoders[name].decode(raw))
+                value = self._decoders[name].decode(raw)
             except Exception:  # as in read
-                pass  # carried as plain values, like a field this release does not know
-        return target.dumps(self.format.loads(raw))
+                value = self.format.loads(raw)  # carried as plain values, like a field this release does not know
+        else:
+            value = self.format.loads(raw)
+        if target is JSON:
+            _refuse_non_finite(value, name)
+        return target.dumps(value)
 
     def _readable(self, stored: FieldMap, unreadable: list[Unreadable]) -> FieldMap:
         good = {}
@@ -216,12 +233,14 @@ class SessionCodec(Generic[S]):
         """Raises ``SessionFieldError`` for the first of ``changed`` that would not be read back as it is now."""
         for name, raw in changed.items():
             path, value = f"{self.name}.{name}", getattr(session, name)
-            if self.format is JSON and name in self._with_floats and b"null" in raw:
-                _refuse_non_finite(value, path)
-            plain = _plain(value)
             try:
+                if self.format is JSON and name in self._with_floats and b"null" in raw:
+                    _refuse_non_finite(value, path)
+                plain = _plain(value)
                 again = msgspec.convert(plain, self._types[name], builtin_types=_NATIVE)
                 self._decoders[name].decode(raw)
+            except SessionFieldError:
+                raise
             except Exception as error:  # as in read
                 raise SessionFieldError(path + _path(error), _said(error)) from error
             if repr(_plain(again)) != repr(plain) and _plain(again) != plain:
@@ -249,27 +268,28 @@ class SessionCodec(Generic[S]):
         for declared in fields(session):
             value = getattr(session, declared.name, None)
             if self._fails(value):
-                return self._descend(value, f"{self.name}.{declared.name}", error, set())
+                return self._descend(value, f"{self.name}.{declared.name}", error)
         return SessionFieldError(self.name, _said(error))
 
     def _fails(self, value: object) -> bool:
-        try:
-            self.format.dumps(value)
-        except UNWRITABLE:
-            return True
-        return False
+        return self._failure(value) is not None
 
-    def _descend(self, value: object, path: str, error: Exception, above: set[int]) -> SessionFieldError:
-        if id(value) in above:
-            return SessionFieldError(path, "contains itself")
-        for step, child in _parts(value):
-            if self._fails(child):
-                return self._descend(child, path + step, error, above | {id(value)})
+    def _failure(self, value: object) -> Exception | None:
         try:
             self.format.dumps(value)
-        except UNWRITABLE as own:
-            error = own
-        return SessionFieldError(path, _said(error))
+        except UNWRITABLE as error:
+            return error
+        return None
+
+    def _descend(self, value: object, path: str, error: Exception) -> SessionFieldError:
+        above: set[int] = set()
+        while id(value) not in above:
+            above.add(id(value))
+            failing = next(((step, child) for step, child in _parts(value) if self._fails(child)), None)
+            if failing is None or len(above) > _DEEP:
+                return SessionFieldError(path, _said(self._failure(value) or error))
+            path, value = path + failing[0], failing[1]
+        return SessionFieldError(path, "contains itself")
 
 
 def _plain(value: object) -> Any:

@@ -17,7 +17,18 @@ BROWSER_LIMIT = timedelta(days=400)
 """The longest life that browsers grant a cookie (RFC 6265bis, 5.6.2)."""
 
 _LONGEST = timedelta(days=3653)
-_RESERVED = frozenset(["expires", "path", "comment", "domain", "max-age", "secure", "httponly", "version", "samesite", "partitioned"])
+_RESERVED = {
+    "expires",
+    "path",
+    "comment",
+    "domain",
+    "max-age",
+    "secure",
+    "httponly",
+    "version",
+    "samesite",
+    "partitioned",
+}
 _COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token of RFC 9110, 5.6.2
 
 

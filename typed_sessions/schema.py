@@ -121,7 +121,7 @@ def _of_type(where: str, hint: Any) -> Iterator[Problem]:
         yield Problem(where, f"cannot be stored: {type(error).__name__}: {error}")
 
 
-def _walk(node: types.Type, where: str, seen: set[type]) -> Iterator[Problem]:
+def _walk(node: types.Type, where: str, seen: set[Any]) -> Iterator[Problem]:
     cls = getattr(node, "cls", None)
     if isinstance(node, types.CustomType):
         if not _is_enum(cls):
@@ -135,7 +135,7 @@ def _walk(node: types.Type, where: str, seen: set[type]) -> Iterator[Problem]:
             "is Any, so that dates, decimals, sets and dataclasses in it come back as plain JSON values; name the type",
             serious=False,
         )
-    if isinstance(cls, type):
+    if cls is not None:  # a class, or a generic one with its parameters
         if cls in seen:
             return
         seen.add(cls)
@@ -185,11 +185,11 @@ def contains(hint: Any, *kinds: type[types.Type]) -> bool:
     return _contains(types.type_info(hint), kinds, set())
 
 
-def _contains(node: types.Type, kinds: tuple[type[types.Type], ...], seen: set[type]) -> bool:
+def _contains(node: types.Type, kinds: tuple[type[types.Type], ...], seen: set[Any]) -> bool:
     if isinstance(node, kinds):
         return True
     cls = getattr(node, "cls", None)
-    if isinstance(cls, type):
+    if cls is not None:
         if cls in seen:
             return False
         seen.add(cls)

@@ -6,8 +6,8 @@ other packages keep a ``session_key``, and survives stores that ignore case.
     <31 random> <5 minute of issue and mode> <4 check code>
 
 The check code is keyed by ``SECRET_KEY`` (and its fallbacks), so a mistyped or made-up token is refused before any
-store is asked. It is not what keeps a session safe: the 160 random bits are. The id is a digest of the token, so that whoever
-reads a store, a log or the admin learns nothing that a browser could present.
+store is asked. It is not what keeps a session safe: the 160 random bits are. The id is a digest of the token, so that
+whoever reads a store, a log or the admin learns nothing that a browser could present.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import msgspec
 from . import bag as bags
 from .bag import Bag, Serializer
 from .codec import SessionCodec, Unreadable
-from .exceptions import SessionConflict
+from .exceptions import SessionConflict, SessionFieldError
 from .formats import FieldMap, format_of
 from .merge import Refused, merged
 from .session import TypedSession
@@ -84,13 +84,20 @@ class WorkingCopy(Generic[S]):
             return self._codec.session_class()
         decoded = self._codec.read(bytes(self.record.data), self.record.type, self.record.schema)
         self._stored, self._schema = decoded.stored, decoded.version
-        self.unreadable = decoded.unreadable
+        self.unreadable += decoded.unreadable
         for where, problem in decoded.unreadable:
             logger.warning("Session %s: %s cannot be read and takes its default: %s", self.record.id, where, problem)
         return decoded.session
 
     def read_bag(self) -> Bag:
-        return {} if self.record is None else bags.read(bytes(self.record.bag), self._serializer)
+        if self.record is None:
+            return {}
+        try:
+            return bags.read(bytes(self.record.bag), self._serializer)
+        except SessionFieldError as error:
+            logger.warning("Session %s: the bag cannot be read and is empty: %s", self.record.id, error)
+            self.unreadable.append(Unreadable("session", error.problem))
+            return {}
 
     def has_changed_fields(self) -> bool:
         """Whether a field differs from what is stored, however deep. Raises ``SessionFieldError``."""
@@ -180,7 +187,12 @@ class WorkingCopy(Generic[S]):
 
     def _changed_bag(self, bag: Bag) -> bytes | None:
         assert self.record is not None
-        now = self._write_bag(bag)
+        try:
+            now = self._write_bag(bag)
+        except SessionFieldError:
+            if bag == self.read_bag():
+                return None  # it was stored like that, and this request did not touch it
+            raise
         # The same content may be written differently by another release or serializer; that is no change.
         return None if now == bytes(self.record.bag) or now == self._canonical_bag() else now
 

@@ -33,6 +33,8 @@ def check_middleware() -> Messages:
                 f"Put {_MIDDLEWARE!r} {where}.",
             )
         ]
+    if len(ours) > 1:
+        others = ours[1:]
     if others:
         return [
             error(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -430,13 +431,13 @@ class _Mapping(_Fixtures):
 
 
 class ShoutingSerializer:
-    """A serializer that can be told from Django's by what it reads."""
+    """Can be told from Django's by what it reads."""
 
     def dumps(self, obj: Any) -> bytes:
         return json.dumps(obj).encode()
 
     def loads(self, data: bytes) -> Any:
-        return json.loads(data.decode().upper())
+        return {key: value.upper() for key, value in json.loads(data).items()}
 
 
 def _stored(open_session: OpenSession, **items: object) -> Driven:
@@ -447,5 +448,281 @@ def _stored(open_session: OpenSession, **items: object) -> Driven:
     return session
 
 
-class EngineContract(_Identity, _Mapping):
+class _Keeping(_Fixtures):
+    """Storing, finding, rotating and ending."""
+
+    def test_first_save_gives_a_key(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A session without a key gets one when it is saved, in one step of the store."""
+        session = open_session()
+        session["color"] = "red"
+        assert session.store.session_key is None
+        session.save()
+        assert verbs.take() == ["create"]
+        assert open_session(session.key)["color"] == "red"
+
+    def test_create_stores_at_once(self, open_session: OpenSession) -> None:
+        """``create`` stores a record under a new key before it returns, and keeps what is in memory."""
+        session = open_session(_stored(open_session, color="red").key)
+        before = session.key
+        session["size"] = 3
+        session.typed.views = 2
+        session.create()
+        assert session.key != before
+        assert session.store.modified
+        assert session.exists(session.key) is True
+        assert open_session(before)["color"] == "red"
+        again = open_session(session.key)
+        assert (again["color"], again["size"], again.typed.views) == ("red", 3, 2)
+
+    def test_keys_are_all_different(self, open_session: OpenSession) -> None:
+        """No two sessions get the same key."""
+        assert len({_stored(open_session).key for _ in range(20)}) == 20
+
+    def test_taken_key(self, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A record is never put over another one: a key that is taken is a ``CreateError``, after a bounded search."""
+        taken = _stored(open_session, color="red")
+        monkeypatch.setattr(tokens, "issue", lambda mode: taken.key)
+        for attempt in (lambda: open_session(taken.key).save(must_create=True), open_session().create, open_session().save):
+            with pytest.raises(CreateError):
+                attempt()
+        assert open_session(taken.key)["color"] == "red"
+
+    def test_next_key_if_one_is_taken(self, open_session: OpenSession, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A first save that meets a taken key takes the next one."""
+        taken, free = _stored(open_session).key, tokens.issue(SessionMode.TEMP)
+        keys = iter([taken, free])
+        monkeypatch.setattr(tokens, "issue", lambda mode: next(keys))
+        assert _stored(open_session).key == free
+
+    def test_save_with_a_key_of_ones_own(self, open_session: OpenSession) -> None:
+        """``save(must_create=True)`` stores under a genuine key that nobody uses, and under another for any other text."""
+        free = tokens.issue(SessionMode.TEMP)
+        session = open_session(free)
+        session.save(must_create=True)
+        assert session.key == free
+        assert session.exists(free) is True
+        session = open_session("of-my-own-choice")
+        session.save(must_create=True)
+        assert session.key != "of-my-own-choice"
+        assert session.exists(session.key) is True
+
+    @pytest.mark.parametrize("text", ["", None, "1234567", "a" * 40, "*", "../" * 10])
+    def test_nothing_exists_under_what_is_no_key(self, open_session: OpenSession, text: str | None, verbs: Verbs) -> None:
+        """Text that cannot be a key has no session, can be deleted without error, and costs nothing."""
+        session = open_session()
+        assert session.exists(text) is False
+        session.delete(text)
+        assert verbs.take() == []
+
+    def test_existing(self, open_session: OpenSession) -> None:
+        """A key exists while its record lives."""
+        session = _stored(open_session)
+        assert session.exists(session.key) is True
+        assert session.exists(tokens.issue(SessionMode.TEMP)) is False
+        session.delete()
+        assert session.exists(session.key) is False
+
+    def test_deleting(self, open_session: OpenSession) -> None:
+        """``delete`` ends the session of the key, or its own without one, and again does nothing."""
+        mine, other = _stored(open_session), _stored(open_session)
+        mine.delete(other.key)
+        assert status_of(open_session(other.key)) == (SessionStatus.ENDED, EndReason.LOGGED_OUT)
+        assert mine.exists(mine.key)
+        for _ in range(2):
+            mine.delete()
+            assert not mine.exists(mine.key)
+        open_session().delete()
+
+    def test_flushing(self, open_session: OpenSession) -> None:
+        """``flush`` ends the session and leaves one that is new and empty."""
+        session = open_session(_stored(open_session, color="red").key)
+        before, typed = session.key, session.typed
+        session.flush()
+        assert session.store.session_key is None
+        assert session.store.accessed and session.store.modified and session.store.is_flushed
+        assert session.is_empty()
+        assert "color" not in session
+        assert session.typed is not typed
+        assert session.typed.status is SessionStatus.FRESH
+        assert (typed.status, typed.end_reason) == (SessionStatus.ENDED, EndReason.LOGGED_OUT)
+        assert status_of(open_session(before)) == (SessionStatus.ENDED, EndReason.LOGGED_OUT)
+
+    def test_flushing_before_loading(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """``flush`` of a session that nobody has looked at ends it without reading it."""
+        key = _stored(open_session).key
+        verbs.take()
+        open_session(key).flush()
+        assert verbs.take() == ["end"]
+        assert not open_session().exists(key)
+
+    def test_flushing_nothing(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """``flush`` without a session asks the store nothing."""
+        open_session().flush()
+        assert verbs.take() == []
+
+    def test_flushing_ends_what_else_the_browser_has(self, open_session: OpenSession) -> None:
+        """``flush`` in a request ends the session of the other cookie too."""
+        mine, other = _stored(open_session), _stored(open_session)
+        session = open_session(mine.key).bind(superseded=(_id_of(other),))
+        session.flush()
+        assert not session.exists(mine.key)
+        assert not session.exists(other.key)
+
+    def test_saving_after_flush(self, open_session: OpenSession) -> None:
+        """What is saved after ``flush`` is another session, with nothing of the old one."""
+        session = open_session(_stored(open_session, color="red").key)
+        before = session.key
+        session.flush()
+        session["size"] = 3
+        session.save()
+        assert session.key != before
+        assert dict(open_session(session.key).items()) == {"size": 3}
+
+    def test_new_key(self, open_session: OpenSession) -> None:
+        """``cycle_key`` gives the same content a new key, works before anything is loaded, and ends the old key."""
+        before = _stored(open_session, color="red").key
+        session = open_session(before)
+        session.cycle_key()
+        assert session.key != before
+        assert session["color"] == "red"
+        assert open_session(session.key)["color"] == "red"
+        assert session.exists(before) is False
+        assert status_of(open_session(before)) == (SessionStatus.ENDED, EndReason.ROTATED)
+
+    def test_new_key_of_a_new_session(self, open_session: OpenSession) -> None:
+        """``cycle_key`` of a session that is not stored stores it, with what it holds."""
+        session = open_session()
+        session["color"] = "red"
+        session.cycle_key()
+        assert open_session(session.key)["color"] == "red"
+
+    def test_new_key_after_clearing(self, open_session: OpenSession) -> None:
+        """``cycle_key`` does not bring back what was cleared before anything was loaded."""
+        session = open_session(_stored(open_session, color="red").key)
+        session.store.clear()
+        session.cycle_key()
+        assert dict(open_session(session.key).items()) == {}
+
+    def test_new_key_in_a_request(self, open_session: OpenSession) -> None:
+        """In a request a new key takes effect with its end, so that nothing has happened if the request fails."""
+        before = _stored(open_session, color="red").key
+        session = open_session(before).bind()
+        session.cycle_key()
+        session["size"] = 3
+        assert open_session(before)["color"] == "red"
+        assert session.exists(before) is False
+        assert not open_session().exists(session.key)
+        assert session.commit() is Commit.SAVED
+        assert not open_session().exists(before)
+        assert dict(open_session(session.key).items()) == {"color": "red", "size": 3}
+
+    def test_key_changed_twice_in_a_request(self, open_session: OpenSession) -> None:
+        """Of several new keys in one request the last one counts, and the others open nothing."""
+        session = _stored(open_session, color="red").bind()
+        keys = [session.key]
+        for _ in range(2):
+            session.cycle_key()
+            keys.append(session.key)
+        session.commit()
+        assert [open_session().exists(key) for key in keys] == [False, False, True]
+
+    def test_deleting_with_a_new_key_underway(self, open_session: OpenSession) -> None:
+        """A session that is deleted between a new key and the end of the request is gone under both."""
+        before = _stored(open_session).key
+        session = open_session(before).bind()
+        session.cycle_key()
+        session.flush()
+        assert session.commit() is Commit.NOTHING
+        assert not open_session().exists(before)
+
+    def test_save_after_the_end(self, open_session: OpenSession) -> None:
+        """What another request has ended cannot be saved, and does not come back."""
+        session = open_session(_stored(open_session, color="red").key)
+        session["color"] = "blue"
+        open_session(session.key).flush()
+        with pytest.raises(UpdateError) as failure:
+            session.save()
+        assert session.key not in str(failure.value)
+        assert status_of(session) == (SessionStatus.ENDED, EndReason.LOGGED_OUT)
+        again = open_session(session.key)
+        assert again.load() == {}
+        assert again.store.session_key is None
+
+    def test_save_without_change_after_the_end(self, open_session: OpenSession) -> None:
+        """Saving what has not changed tells as well that the session is gone."""
+        session = open_session(_stored(open_session).key)
+        session.load()
+        open_session(session.key).flush()
+        with pytest.raises(UpdateError):
+            session.save()
+        assert not session.exists(session.key)
+
+    def test_new_key_after_the_end(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A session that ends while its key is being changed is stored under neither key."""
+        session = open_session(_stored(open_session).key).bind()
+        before = session.key
+        session.cycle_key()
+        verbs.before("replace", lambda: open_session(before).store.delete())
+        with pytest.raises(UpdateError):
+            session.commit()
+        assert not open_session().exists(before)
+        assert not open_session().exists(session.key)
+
+    def test_r22_end_during_a_save(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A sign-out that arrives between the reading and the writing of another request wins."""
+        session = open_session(_stored(open_session).key).bind()
+        session["color"] = "blue"
+        verbs.before("save", lambda: open_session(session.key).store.delete())
+        with pytest.raises(UpdateError):
+            session.commit()
+        assert not open_session().exists(session.key)
+
+    def test_clearing_what_has_expired(self, open_session: OpenSession, clock: Clock, configure: Configure) -> None:
+        """``clear_expired`` removes what is over and its grace too, and nothing else; clearing again does no harm."""
+        configure(TEMP_EXPIRY=timedelta(hours=1))
+        over = _stored(open_session)
+        clock.advance(3600)
+        live = _stored(open_session)
+        clock.advance(GRACE + 1)
+        for _ in range(2):
+            over.clear_expired()
+            assert over.exists(over.key) is False
+            assert live.exists(live.key) is True
+
+    def test_settings_are_read_at_use(self, open_session: OpenSession, configure: Configure) -> None:
+        """A setting that changes after the store was made counts."""
+        session = open_session()
+        for hours in (1, 2):
+            configure(TEMP_EXPIRY=timedelta(hours=hours))
+            assert session.get_session_cookie_age() == hours * 3600
+
+    def test_id_equals_key_if_asked_for(self, open_session: OpenSession, configure: Configure) -> None:
+        """With HASH_IDS=False the id of a session is its key, and everything else is the same."""
+        configure(HASH_IDS=False)
+        session = open_session(_stored(open_session, color="red").key)
+        assert session.typed.id == session.key
+        session["color"] = "blue"
+        session.save()
+        before = session.key
+        session.cycle_key()
+        assert open_session(session.key)["color"] == "blue"
+        assert not session.exists(before)
+
+    def test_id_is_not_the_key(self, open_session: OpenSession) -> None:
+        """The id is 40 hex digits from which the key cannot be told, and it opens nothing."""
+        session = open_session(_stored(open_session).key)
+        handle = session.typed.id
+        assert handle is not None
+        assert handle != session.key
+        assert re.fullmatch(r"[0-9a-f]{40}", handle)
+        assert status_of(open_session(handle)) == (SessionStatus.REJECTED, None)
+
+
+def _id_of(session: Driven) -> str:
+    token = tokens.read(session.key)
+    assert token is not None
+    return token.id
+
+
+class EngineContract(_Identity, _Mapping, _Keeping):
     """Everything that a session engine promises."""

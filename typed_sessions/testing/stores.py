@@ -346,14 +346,14 @@ class StoreContract:
 
     # end
 
-    @pytest.mark.parametrize("reason", EndReason)
-    def test_end_answers_with_the_last_state_and_leaves_the_reason(self, verbs: Store, reason: EndReason) -> None:
+    def test_end_answers_with_the_last_state_and_leaves_the_reason(self, verbs: Store) -> None:
         """Who ends a session gets what it was last, and all others why and when it ended."""
-        base = created(verbs, full_record(verbs))
-        last = saved(verbs.save(next_save(base), base))
         now = clock.now() + 60
-        assert verbs.end(base.id, reason, now) == last
-        assert verbs.load(base.id) == Tombstone(format=FORMAT, ended=now, reason=reason)
+        for reason in EndReason:
+            base = created(verbs, full_record(verbs))
+            last = saved(verbs.save(next_save(base), base))
+            assert verbs.end(base.id, reason, now) == last
+            assert verbs.load(base.id) == Tombstone(format=FORMAT, ended=now, reason=reason)
 
     def test_second_end_does_nothing(self, verbs: Store) -> None:
         """Of two that end a session one gets the last state, and its reason stands."""
@@ -409,31 +409,33 @@ class StoreContract:
             created(verbs, new_record(verbs, user=user))
         assert verbs.count(now) == 3
 
-    @pytest.mark.parametrize("user", [None, "7"])
-    @pytest.mark.parametrize("tell", [True, False])
-    def test_what_has_ended_is_not_listed(self, verbs: Store, user: str | None, tell: bool) -> None:
+    @pytest.mark.parametrize("tell", [True, False], ids=["user known", "user unknown"])
+    def test_what_has_ended_is_not_listed(self, verbs: Store, tell: bool) -> None:
         """An ended session leaves every list, whether or not the caller knew whose it was."""
-        live, ended = (created(verbs, new_record(verbs, user=user)) for _ in range(2))
-        verbs.end(ended.id, EndReason.LOGGED_OUT, clock.now(), user if tell else None)
-        self._listed(verbs, clock.now(), {live})
+        live = created(verbs, new_record(verbs, user="7"))
+        for user in (None, "7"):
+            ended = created(verbs, new_record(verbs, user=user))
+            verbs.end(ended.id, EndReason.LOGGED_OUT, clock.now(), user if tell else None)
+            self._listed(verbs, clock.now(), live)
 
     def test_what_has_expired_is_not_listed(self, verbs: Store) -> None:
         """A session is listed until the second in which it expires."""
         now = clock.now()
         short = created(verbs, new_record(verbs, user="7", expires=now + 60))
         long = created(verbs, new_record(verbs, user="7", expires=now + 600))
-        self._listed(verbs, now + 59, {short, long})
-        self._listed(verbs, now + 60, {long})
+        self._listed(verbs, now + 59, short, long)
+        self._listed(verbs, now + 60, long)
 
-    @pytest.mark.parametrize("users", [(None, None), (None, "7"), ("7", None), ("7", "7"), ("7", "8")])
     @pytest.mark.parametrize("verb", ["save", "replace"])
-    def test_listed_as_what_it_is_now(self, verbs: Store, verb: str, users: tuple[str | None, str | None]) -> None:
+    def test_listed_as_what_it_is_now(self, verbs: Store, verb: str) -> None:
         """After a save or a rotation, repeated or not, a session is listed once, and with the user it has then."""
-        base = created(verbs, new_record(verbs, user=users[0]))
-        record = (next_save if verb == "save" else successor)(base, user=users[1])
-        for _ in range(2):
-            getattr(verbs, verb)(record, base)
-            self._listed(verbs, clock.now(), {record})
+        for before, after in ((None, None), (None, "7"), ("7", None), ("7", "7"), ("7", "8")):
+            base = created(verbs, new_record(verbs, user=before))
+            record = (next_save if verb == "save" else successor)(base, user=after)
+            for _ in range(2):
+                getattr(verbs, verb)(record, base)
+                self._listed(verbs, clock.now(), record)
+            verbs.end(record.id, EndReason.LOGGED_OUT, clock.now(), after)
 
     def test_refused_writes_do_not_change_the_lists(self, verbs: Store) -> None:
         """What was not stored is not listed, and what is stored stays listed."""
@@ -443,7 +445,7 @@ class StoreContract:
         verbs.save(next_save(record, user="8"), next_save(record))
         verbs.replace(successor(record, user="8"), next_save(record))
         verbs.touch(other, other.seen, other.expires)
-        self._listed(verbs, clock.now(), {record})
+        self._listed(verbs, clock.now(), record)
 
     def test_late_touch_does_not_change_the_lists(self, verbs: Store) -> None:
         """A touch that was overtaken by another moves a session neither out of the lists nor back in them."""
@@ -458,13 +460,12 @@ class StoreContract:
         assert verbs.count(now + 120) == 2
         assert list(verbs.of_user("7", now + 120)) == [record.id]
 
-    def _listed(self, verbs: Store, now: int, expected: set[Record]) -> None:
+    def _listed(self, verbs: Store, now: int, *expected: Record) -> None:
         """That the lists show ``expected``, which is all that is in the store."""
         if not verbs.lists_sessions:
             return
-        ids = {record.id for record in expected}
-        assert sorted(verbs.newest(now, 100)) == sorted(ids)
-        assert verbs.count(now) == len(ids)
+        assert sorted(verbs.newest(now, 100)) == sorted(record.id for record in expected)
+        assert verbs.count(now) == len(expected)
         for user in ("7", "8"):
             theirs = sorted(record.id for record in expected if record.user == user)
             assert sorted(verbs.of_user(user, now)) == theirs
@@ -485,7 +486,7 @@ class StoreContract:
         assert verbs.clear_expired(now) == (1 if verbs.lists_sessions else 0)
         assert verbs.clear_expired(now) == 0
         assert (verbs.load(live.id), verbs.load(overdue.id)) == (live, overdue)
-        self._listed(verbs, now, {live})
+        self._listed(verbs, now, live)
 
     def test_r25_session_in_use_is_not_cleared(self, verbs: Store) -> None:
         """A session that was used after it was stored is judged by its new expiry."""
@@ -494,7 +495,7 @@ class StoreContract:
         verbs.touch(record, now, now + 2 * GRACE)
         verbs.clear_expired(now + GRACE + 61)
         assert isinstance(verbs.load(record.id), Record)
-        self._listed(verbs, now, {record})
+        self._listed(verbs, now, record)
 
     # Both formats
 

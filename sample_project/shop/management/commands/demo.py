@@ -40,8 +40,13 @@ ACCOUNTS = (
         username="admin",
         password="demo-admin",
         group="staff",
-        fields={"first_name": "Alex", "last_name": "Kiln", "email": "alex@example.com"}
-        | {"is_staff": True, "is_superuser": True},
+        fields={
+            "first_name": "Alex",
+            "last_name": "Kiln",
+            "email": "alex@example.com",
+            "is_staff": True,
+            "is_superuser": True,
+        },
     ),
 )
 

@@ -1,0 +1,97 @@
+"""The pages that are asked for: each does one thing to its session, once as a view on Django's engines, once on ours."""
+
+from __future__ import annotations
+
+import copy
+
+from django.contrib.auth import get_user, login, logout
+from django.contrib.auth.models import Group, User
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+
+from typed_sessions import aget_session, get_session
+
+from . import content
+from .content import ShopSession
+
+_TYPED, _PLAIN = content.typed(), content.plain()
+_users: list[User] = []
+
+
+def customer() -> User:
+    """Whoever signs in: a new object, as from a query, since a user remembers what has been asked about it."""
+    if not _users:
+        _users.append(User.objects.create_user("ada.lovelace", "ada.lovelace@example.com", "analytical"))
+        _users[0].groups.add(Group.objects.create(name="customer"))
+    return copy.copy(User.objects.get(pk=_users[0].pk)) if not _users[0].pk else copy.copy(_users[0])
+
+
+def unused(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("nothing")
+
+
+async def aunused(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("nothing")
+
+
+def sign_in(request: HttpRequest) -> HttpResponse:
+    login(request, customer())
+    return HttpResponse("welcome")
+
+
+def sign_out(request: HttpRequest) -> HttpResponse:
+    request.user = get_user(request)  # as AuthenticationMiddleware has it
+    logout(request)
+    return HttpResponse("bye")
+
+
+def typed_read(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(get_session(request, ShopSession).currency)
+
+
+async def typed_aread(request: HttpRequest) -> HttpResponse:
+    return HttpResponse((await aget_session(request, ShopSession)).currency)
+
+
+def typed_change(request: HttpRequest) -> HttpResponse:
+    get_session(request, ShopSession).page_views += 1
+    return HttpResponse("counted")
+
+
+def typed_first(request: HttpRequest) -> HttpResponse:
+    request.typed_session = _TYPED  # type: ignore[attr-defined]  # the app puts it on HttpRequest
+    return HttpResponse("begun")
+
+
+def plain_read(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(request.session["currency"])
+
+
+async def plain_aread(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(await request.session.aget("currency"))
+
+
+def plain_change(request: HttpRequest) -> HttpResponse:
+    request.session["page_views"] += 1
+    return HttpResponse("counted")
+
+
+def plain_first(request: HttpRequest) -> HttpResponse:
+    request.session.update(_PLAIN)
+    return HttpResponse("begun")
+
+
+urlpatterns = [
+    path("unused", unused),
+    path("aunused", aunused),
+    path("sign-in", sign_in),
+    path("sign-out", sign_out),
+    path("typed/read", typed_read),
+    path("typed/aread", typed_aread),
+    path("typed/change", typed_change),
+    path("typed/first", typed_first),
+    path("plain/read", plain_read),
+    path("plain/aread", plain_aread),
+    path("plain/change", plain_change),
+    path("plain/first", plain_first),
+]
