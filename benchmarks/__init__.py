@@ -1,1 +1,1 @@
-"""What a session costs here and in ``django.contrib.sessions``: ``python -m benchmarks``, from the repository's root."""
+"""What a session costs, here and in ``django.contrib.sessions``: ``python -m benchmarks`` in the repository."""

@@ -1,8 +1,9 @@
-"""The pages that are asked for: each does one thing to its session, once as a view on Django's engines, once on ours."""
+"""The pages that are asked for: each does one thing to its session, on Django's engines and on ours."""
 
 from __future__ import annotations
 
 import copy
+from functools import lru_cache
 
 from django.contrib.auth import get_user, login, logout
 from django.contrib.auth.models import Group, User
@@ -15,15 +16,18 @@ from . import content
 from .content import ShopSession
 
 _TYPED, _PLAIN = content.typed(), content.plain()
-_users: list[User] = []
 
 
+@lru_cache(maxsize=1)
 def customer() -> User:
-    """Whoever signs in: a new object, as from a query, since a user remembers what has been asked about it."""
-    if not _users:
-        _users.append(User.objects.create_user("ada.lovelace", "ada.lovelace@example.com", "analytical"))
-        _users[0].groups.add(Group.objects.create(name="customer"))
-    return copy.copy(User.objects.get(pk=_users[0].pk)) if not _users[0].pk else copy.copy(_users[0])
+    """The one who signs in."""
+    user = User.objects.create_user("ada.lovelace", "ada.lovelace@example.com", "analytical")
+    user.groups.add(Group.objects.create(name="customer"))
+    return user
+
+
+def customer_id() -> str:
+    return str(customer().pk)
 
 
 def unused(request: HttpRequest) -> HttpResponse:
@@ -35,7 +39,7 @@ async def aunused(request: HttpRequest) -> HttpResponse:
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
-    login(request, customer())
+    login(request, copy.copy(customer()))  # a new object, as from a query: a user remembers its permissions
     return HttpResponse("welcome")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -53,3 +53,80 @@ def configure(database: Mapping[str, Any], direct: str, relayed: str) -> None:
     )
     django.setup()
     call_command("migrate", verbosity=0)
+
+
+class Pages:
+    """Requests to the pages under the settings in force when this was made, without a server between."""
+
+    def __init__(self) -> None:
+        self._wsgi = WSGIHandler()
+        self._asgi = ASGIHandler()
+
+    def get(self, page: str, key: str | None = None) -> Mapping[str, str]:
+        """The response's cookies by name, after a GET with the session's cookie, or without one."""
+        environ = {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": f"/{page}",
+            "QUERY_STRING": "",
+            "SERVER_NAME": "shop.example.com",
+            "SERVER_PORT": "443",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "REMOTE_ADDR": "192.0.2.7",
+            "HTTP_HOST": "shop.example.com",
+            "HTTP_USER_AGENT": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "wsgi.input": BytesIO(),
+            "wsgi.errors": BytesIO(),
+            "wsgi.url_scheme": "https",
+        }
+        if key is not None:
+            environ["HTTP_COOKIE"] = f"{COOKIE}={key}"
+        response = self._wsgi(environ, _start_response)
+        if response.status_code != 200:
+            raise RuntimeError(f"{page}: {response.status_code}")
+        response.close()
+        return {name: morsel.value for name, morsel in response.cookies.items()}
+
+    async def aget(self, page: str, key: str | None = None) -> None:
+        """The same by ASGI."""
+        headers = [(b"host", b"shop.example.com"), (b"user-agent", b"Mozilla/5.0 Firefox/140.0")]
+        if key is not None:
+            headers.append((b"cookie", f"{COOKIE}={key}".encode()))
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "https",
+            "path": f"/{page}",
+            "query_string": b"",
+            "headers": headers,
+            "client": ("192.0.2.7", 40_000),
+            "server": ("shop.example.com", 443),
+        }
+        channel = _Channel()
+        await self._asgi(scope, channel.receive, channel.send)  # type: ignore[arg-type]  # plain dicts will do
+        if channel.status != 200:
+            raise RuntimeError(f"{page}: {channel.status}")
+
+
+def _start_response(status: str, headers: list[tuple[str, str]], error: object = None, /) -> Callable[[bytes], object]:
+    """A WSGI server's, without the server."""
+    return len
+
+
+class _Channel:
+    """What an ASGI server gives to the handler: a request without a body, from a client that stays."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self._has_sent = False
+
+    async def receive(self) -> dict[str, Any]:
+        if self._has_sent:
+            await asyncio.Event().wait()
+        self._has_sent = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]

@@ -87,13 +87,18 @@ def _remember(user: object, remember: bool | None) -> None:
         setattr(user, _REMEMBER, remember)
 
 
-def begin(sender: object, request: HttpRequest, user: AbstractBaseUser, **kwargs: object) -> None:
+def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object) -> None:
     """Receives Django's ``user_logged_in``, by whatever path the user came."""
-    engine = request.session
-    if not isinstance(engine, SessionStore):
+    engine = getattr(request, "session", None)
+    # Packages that hand out API tokens send the signal too, and sign nobody into the session.
+    if not isinstance(engine, SessionStore) or engine.get(auth.SESSION_KEY) != user._meta.pk.value_to_string(user):
         return
     session = engine.typed_session
-    remember = user.__dict__.pop(_REMEMBER, conf.settings().remember_default)
+    remember = getattr(user, _REMEMBER, None)
+    if remember is None:
+        remember = conf.settings().remember_default
+    else:
+        delattr(user, _REMEMBER)
     engine.begin_authenticated(SessionMode.PERM if remember else SessionMode.TEMP)
     _drop_what_stays_behind(session)
     if isinstance(session, AuthUserSession):
@@ -101,14 +106,14 @@ def begin(sender: object, request: HttpRequest, user: AbstractBaseUser, **kwargs
     drive(_announcing("on_authenticated", session, request, user))
 
 
-def end(sender: object, request: HttpRequest, user: AbstractBaseUser | None, **kwargs: object) -> None:
+def end(sender: object, request: HttpRequest | None, user: AbstractBaseUser | None, **kwargs: object) -> None:
     """Receives Django's ``user_logged_out``, which comes before the session is flushed."""
     engine = getattr(request, "session", None)
     if isinstance(engine, SessionStore) and user is not None and engine.typed_session.is_authenticated:
         drive(_announcing("on_logout", engine.typed_session, request, user))
 
 
-def _announcing(name: str, session: TypedSession, request: HttpRequest, user: AbstractBaseUser) -> Any:
+def _announcing(name: str, session: TypedSession, request: HttpRequest | None, user: AbstractBaseUser) -> Any:
     hook = getattr(session, name)
     yield hooks.call(hook, request, user) if name == "on_authenticated" else hooks.call(hook, request)
     yield hooks.send(name, session, request, user)

@@ -20,6 +20,8 @@ Bag = dict[str, Any]
 
 def write(bag: Bag, serializer: Serializer, format: Format) -> bytes:
     """The bag as a map of ``format``. Raises ``SessionFieldError`` that names the key which cannot be stored."""
+    if not bag:
+        return format.dumps({})
     try:
         return _write(bag, serializer, format)
     except (*UNWRITABLE, *UNREADABLE) as error:

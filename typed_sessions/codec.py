@@ -16,9 +16,10 @@ from uuid import UUID
 
 import msgspec
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.module_loading import import_string
 from msgspec import inspect as types
 
-from . import schema
+from . import conf, schema
 from .exceptions import SessionFieldError
 from .formats import JSON, UNREADABLE, UNWRITABLE, FieldMap, Format, format_of, text_of
 from .session import TypedSession, field_options
@@ -26,6 +27,8 @@ from .session import TypedSession, field_options
 S = TypeVar("S", bound=TypedSession)
 
 
+_FEW = 4
+"""Fields that are sooner verified one by one than by the whole object."""
 _DEEP = 20
 """Steps into a value to say where in it something is wrong; what is nested deeper is too deep anyway."""
 # Types that a value must have already, where a decoder would make them of text.
@@ -74,11 +77,11 @@ class SessionCodec(Generic[S]):
             for declared in fields(session_class)
             if declared.default is not MISSING and getattr(session_class, declared.name) is declared.default
         ]
-        self._empty = self._left_out()
+        self._defaults = format.split(self.write(session_class()))
 
     # Reading
 
-    def read(self, data: bytes, name: str, version: int) -> Decoded[S]:
+    def read(self, data: msgspec.Raw, name: str, version: int) -> Decoded[S]:
         """The session that ``data`` holds, as class ``name`` of ``version`` stored it."""
         if name == self.name and version == self.version and not self._renamed and format_of(data) is self.format:
             try:
@@ -87,7 +90,7 @@ class SessionCodec(Generic[S]):
                 pass  # read again below, field by field, to lose only what cannot be read
         return self._read_by_field(data, name, version)
 
-    def _read_by_field(self, data: bytes, name: str, version: int) -> Decoded[S]:
+    def _read_by_field(self, data: msgspec.Raw, name: str, version: int) -> Decoded[S]:
         unreadable: list[Unreadable] = []
         source = format_of(data)
         try:
@@ -124,7 +127,7 @@ class SessionCodec(Generic[S]):
     ) -> tuple[FieldMap, int]:
         try:
             data = self.session_class.upgrade(version, {name: source.loads(raw) for name, raw in stored.items()})
-            return {name: source.dumps(value) for name, value in data.items()}, self.version
+            return {name: msgspec.Raw(source.dumps(value)) for name, value in data.items()}, self.version
         except Exception as error:  # the project's code: whatever it raises, the visitor gets a page
             problem = f"upgrade from version {version} failed: {type(error).__name__}: {error}"
             unreadable.append(Unreadable(self.name, problem))
@@ -155,7 +158,7 @@ class SessionCodec(Generic[S]):
                 )
         return arrived
 
-    def transcode(self, name: str, raw: bytes, target: Format) -> bytes:
+    def transcode(self, name: str, raw: msgspec.Raw, target: Format) -> msgspec.Raw:
         """A field in another format; by its type if it has one, so that bytes and dates arrive as what they were."""
         if name in self._decoders:
             try:
@@ -166,7 +169,7 @@ class SessionCodec(Generic[S]):
             value = self.format.loads(raw)
         if target is JSON:
             _refuse_non_finite(value, name)
-        return target.dumps(value)
+        return msgspec.Raw(target.dumps(value))
 
     def _readable(self, stored: FieldMap, unreadable: list[Unreadable]) -> FieldMap:
         good = {}
@@ -181,17 +184,15 @@ class SessionCodec(Generic[S]):
 
     def _build(self, good: FieldMap, unreadable: list[Unreadable]) -> S:
         try:
-            session: S = self._whole.decode(self.format.join(good))
+            session: S = self._whole.decode(self.format.dumps(good))
             return session
         except Exception as error:  # __post_init__ refused the combination
             unreadable.append(Unreadable(self.name, _said(error)))
             return self.session_class()
 
-    def value(self, name: str, raw: bytes | None) -> Any:
+    def value(self, name: str, stored: FieldMap) -> Any:
         """One field's value; its default for a field that is not stored."""
-        if raw is None:
-            return getattr(self.session_class(), name)
-        return self._decoders[name].decode(raw)
+        return self._decoders[name].decode(stored.get(name, self._defaults[name]))
 
     # Writing
 
@@ -211,58 +212,64 @@ class SessionCodec(Generic[S]):
                 if name not in attributes:
                     attributes[name] = default
 
-    def differing(self, before: bytes, now: bytes) -> FieldMap:
-        """The fields that differ between two results of ``write``, as they are now."""
-        if before == now:
-            return {}
-        was = self.format.split(before)
+    def differing(self, stored: FieldMap, written: bytes) -> FieldMap:
+        """The fields of a result of ``write`` that differ from what is stored, as they are now.
+
+        A field that is stored in another spelling of the same value does not differ, nor one that is not stored and has
+        its default.
+        """
         return {
             name: raw
-            for name, raw in self.format.split(now).items()
-            if raw != was[name] and not (name in self._unordered and self._alike(name, raw, was[name]))
+            for name, raw in self.format.split(written).items()
+            if (was := stored.get(name, self._defaults[name])) != raw and not self._alike(name, was, raw)
         }
 
-    def _alike(self, name: str, one: bytes, other: bytes) -> bool:
-        # Equal sets may be written in different orders.
+    def _alike(self, name: str, was: msgspec.Raw, raw: msgspec.Raw) -> bool:
         try:
-            return bool(self.value(name, one) == self.value(name, other))
-        except UNREADABLE:
-            return False
+            value = self._decoders[name].decode(was)
+            if name in self._unordered:  # equal sets may be written in different orders
+                return bool(value == self._decoders[name].decode(raw))
+        except Exception:  # as in read; what cannot be read stands for the default
+            return raw == self._defaults[name]
+        return self.format.dumps(value) == bytes(raw)
 
     def verify(self, session: S, changed: FieldMap) -> None:
         """Raises ``SessionFieldError`` for the first of ``changed`` that would not be read back as it is now."""
-        for name, raw in changed.items():
+        if self.format is JSON:
+            for name in self._with_floats & changed.keys():
+                if b"null" in bytes(changed[name]):
+                    _refuse_non_finite(getattr(session, name), f"{self.name}.{name}")
+        if len(changed) > _FEW and self._survives(session, self.session_class):
+            return
+        for name in changed:
             path, value = f"{self.name}.{name}", getattr(session, name)
             try:
-                if self.format is JSON and name in self._with_floats and b"null" in raw:
-                    _refuse_non_finite(value, path)
-                plain = _plain(value)
-                again = msgspec.convert(plain, self._types[name], builtin_types=_NATIVE)
-                self._decoders[name].decode(raw)
-            except SessionFieldError:
-                raise
+                survives = self._same(value, self._types[name])
             except Exception as error:  # as in read
                 raise SessionFieldError(path + _path(error), _said(error)) from error
-            if repr(_plain(again)) != repr(plain) and _plain(again) != plain:
+            if not survives:
                 raise SessionFieldError(
                     path, "holds an object with more fields than its type declares; they would be lost"
                 )
 
-    def overlay(self, stored: FieldMap, changed: FieldMap) -> FieldMap:
-        """``stored`` with ``changed`` over it, ready to be a record's data."""
-        merged = dict(stored)
-        for name, raw in changed.items():
-            for key in (name, *self._renamed.get(name, ())):
-                # What is stored already is written even if it is empty now: that it was emptied is a change, too.
-                if key in stored or raw != self._empty.get(name):
-                    merged[key] = raw
-        return merged
+    def _survives(self, value: object, hint: Any) -> bool:
+        try:
+            return self._same(value, hint)
+        except Exception:  # as in read
+            return False
 
-    def _left_out(self) -> FieldMap:
-        # A field that is empty, and whose default is the same emptiness, takes no room in the record.
-        nothing = {self.format.dumps(None), self.format.dumps(""), self.format.dumps([]), self.format.dumps({})}
-        defaults = self.format.split(self.write(self.session_class()))
-        return {name: raw for name, raw in defaults.items() if raw in nothing}
+    def _same(self, value: object, hint: Any) -> bool:
+        """Whether ``value`` is what its declared type makes of it, to the last nested field."""
+        plain = _plain(value)
+        again = _plain(msgspec.convert(plain, hint, builtin_types=_NATIVE))
+        return bool(plain == again) or repr(plain) == repr(again)  # for NaN, which equals nothing
+
+    def overlay(self, stored: FieldMap, changed: FieldMap) -> FieldMap:
+        """``stored`` with ``changed`` over it, under former names too."""
+        if not self._renamed:
+            return {**stored, **changed}
+        former = {old: raw for name, raw in changed.items() for old in self._renamed.get(name, ())}
+        return {**stored, **changed, **former}
 
     def _located(self, session: S, error: Exception) -> SessionFieldError:
         for declared in fields(session):
@@ -310,12 +317,14 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
 
 
 def _refuse_non_finite(value: object, path: str) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise SessionFieldError(
-            path, f"is {value}, which JSON cannot hold; use None, or CODEC='msgpack' where it is used"
-        )
-    for step, child in _parts(value):
-        _refuse_non_finite(child, path + step)
+    waiting = [(value, path)]
+    while waiting:
+        value, path = waiting.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SessionFieldError(
+                path, f"is {value}, which JSON cannot hold; use None, or CODEC='msgpack' where it is used"
+            )
+        waiting += [(child, path + step) for step, child in _parts(value)]
 
 
 def _said(error: BaseException) -> str:
@@ -329,6 +338,18 @@ def _said(error: BaseException) -> str:
 def _path(error: BaseException) -> str:
     """The position a decoder names, as ``[0].quantity``."""
     return str(error).partition(" - at `$")[2].rstrip("`")
+
+
+_configured: dict[Format, tuple[conf.Settings, SessionCodec[Any]]] = {}
+
+
+def configured_codec(format: Format) -> SessionCodec[Any]:
+    """The codec of ``TYPED_SESSIONS["SESSION_CLASS"]``."""
+    settings = conf.settings()
+    known = _configured.get(format)
+    if known is None or known[0] is not settings:
+        known = _configured[format] = (settings, codec_for(import_string(settings.session_class), format))
+    return known[1]
 
 
 _codecs: dict[tuple[type[TypedSession], Format], SessionCodec[Any]] = {}

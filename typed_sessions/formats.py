@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from django.utils.functional import Promise
 
-FieldMap = dict[str, bytes]
-"""Encoded values by name."""
+FieldMap = dict[str, msgspec.Raw]
+"""Encoded values by name. They are slices of what they were split from, and equal if their bytes are."""
 
 # msgspec's own errors, and what hostile input makes it run into.
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError)
@@ -44,20 +43,19 @@ class Format:
         encoded: bytes = self._encoder.encode(value)
         return encoded
 
-    def loads(self, raw: bytes) -> Any:
+    def loads(self, raw: bytes | msgspec.Raw) -> Any:
         """Plain values: what JSON knows."""
         return self._plain.decode(raw)
 
     def decoder(self, hint: Any) -> Any:
         return self._module.Decoder(hint)
 
-    def split(self, raw: bytes) -> FieldMap:
-        return {name: bytes(value) for name, value in self._splitter.decode(raw).items()}
-
-    def join(self, parts: Mapping[str, bytes]) -> bytes:
-        return self.dumps({name: msgspec.Raw(value) for name, value in parts.items()})
+    def split(self, raw: bytes | msgspec.Raw) -> FieldMap:
+        parts: FieldMap = self._splitter.decode(raw)
+        return parts
 
 
+_BRACE = ord("{")
 JSON = Format("json", msgspec.json)
 MSGPACK = Format("msgpack", msgspec.msgpack)
 FORMATS = {"json": JSON, "msgpack": MSGPACK}
@@ -65,4 +63,4 @@ FORMATS = {"json": JSON, "msgpack": MSGPACK}
 
 def format_of(raw: bytes | msgspec.Raw) -> Format:
     """The format of an encoded map: a JSON object begins with a brace, and no msgpack map does."""
-    return JSON if bytes(memoryview(raw)[:1]) == b"{" else MSGPACK
+    return JSON if memoryview(raw)[0] == _BRACE else MSGPACK

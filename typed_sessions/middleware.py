@@ -23,6 +23,8 @@ from django.http.response import HttpResponseBase
 from . import transports
 from .backends.base import Commit, SessionStore
 from .exceptions import SessionConflict, StoreUnavailable
+from .states import SessionStatus
+from .tokens import Token
 
 logger = logging.getLogger("typed_sessions")
 
@@ -88,24 +90,29 @@ class TypedSessionMiddleware(SessionMiddleware):
 
 def _finish(request: HttpRequest, response: HttpResponseBase, outcome: Commit, accessed: bool) -> HttpResponseBase:
     session = cast("SessionStore", request.session)
+    if response.status_code == 500 and session.facts.status is SessionStatus.UNAVAILABLE:
+        # Another middleware needed the session; what its exception became says nothing of the reason.
+        return _unavailable(StoreUnavailable("The session could not be read"))
     sets_cookies = False
     if response.status_code < 500:
         if session.is_flushed and session.is_empty():
             sets_cookies = transports.expire(request, response)
-        elif session.facts.is_stored and not session.facts.is_rotated:
-            sets_cookies = _tell(request, response, session, outcome)
+        elif session.facts.token and session.facts.is_stored and not session.facts.is_rotated:
+            sets_cookies = _tell(request, response, session, session.facts.token, outcome)
     if accessed or sets_cookies:
         transports.vary(response, sets_cookies, session.facts.is_authenticated)
     return response
 
 
-def _tell(request: HttpRequest, response: HttpResponseBase, session: SessionStore, outcome: Commit) -> bool:
+def _tell(
+    request: HttpRequest, response: HttpResponseBase, session: SessionStore, token: Token, outcome: Commit
+) -> bool:
     """Sets the cookies if the browser has to learn something: a new token, or a later end. Whether it did."""
-    is_known = transports.read(request).token == session.session_key
+    is_known = transports.read(request).token == token.text
     max_age = session.get_cookie_age()
     if is_known and (outcome is Commit.NOTHING or max_age is None):
         return False
-    transports.write(request, response, session.session_key or "", max_age, session.has_signed_in)
+    transports.write(request, response, token, max_age, session.has_signed_in)
     return True
 
 

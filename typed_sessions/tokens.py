@@ -13,13 +13,13 @@ whoever reads a store, a log or the admin learns nothing that a browser could pr
 from __future__ import annotations
 
 import hmac
-import re
 import secrets
 from functools import lru_cache
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from typing import NamedTuple
 
 from django.conf import settings as django_settings
+from django.core.signals import setting_changed
 
 from . import clock, conf
 from .states import SessionMode
@@ -29,7 +29,7 @@ LENGTH = 40
 _RANDOM, _ISSUED, _CODE = 31, 5, 4  # 36**31 > 2**160; 36**5 minutes and modes last until 2083
 _RANDOM_SPACE = 36**_RANDOM
 _CODE_SPACE = 36**_CODE
-_WELL_FORMED = re.compile(r"[0-9a-z]{40}", re.ASCII)
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 _EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z
 _MODES = (SessionMode.TEMP, SessionMode.PERM)
 
@@ -43,10 +43,8 @@ class Token(NamedTuple):
     mode: SessionMode
     issued: int
     """Seconds since the epoch, rounded down to the minute."""
-
-    @property
-    def id(self) -> str:
-        return digest(self.text)
+    id: str
+    """What the token opens, if that is still there."""
 
     def __repr__(self) -> str:
         return f"<Token of session {self.id}>"
@@ -56,18 +54,22 @@ def issue(mode: SessionMode) -> str:
     """A new token: 160 random bits, the time of issue, the mode, and the check code."""
     issued = (clock.now() - _EPOCH) // 60 * 2 + _MODES.index(mode)
     body = _base36(secrets.randbelow(_RANDOM_SPACE), _RANDOM) + _base36(issued, _ISSUED)
-    return body + _code(body, django_settings.SECRET_KEY)
+    return body + _code(body, _keys()[0])
 
 
 def read(text: object) -> Token | None:
     """The token that ``text`` is, or nothing for whatever else a client may send. Costs no store access."""
-    if not isinstance(text, str) or len(text) != LENGTH or not _WELL_FORMED.fullmatch(text):
+    if not isinstance(text, str) or len(text) != LENGTH or not text.isascii():
         return None
     body, code = text[:-_CODE], text[-_CODE:]
-    if not any(hmac.compare_digest(code, _code(body, secret)) for secret in _secrets()):
+    for key in _keys():
+        if hmac.compare_digest(code, _code(body, key)):
+            break
+    else:
         return None
+    # Only now is the text known to be of our own making, and so of our alphabet.
     minute, mode = divmod(int(body[_RANDOM:], 36), 2)
-    return Token(text, _MODES[mode], _EPOCH + minute * 60)
+    return Token(text, _MODES[mode], _EPOCH + minute * 60, digest(text))
 
 
 def digest(token: str) -> str:
@@ -85,24 +87,33 @@ def urn(session_id: str) -> str:
     return _PREFIX + session_id
 
 
-def _secrets() -> tuple[str | bytes, ...]:
-    return (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
+@lru_cache(maxsize=1)
+def _keys() -> tuple[bytes, ...]:
+    """The key that codes are made with, and those that they may have been made with."""
+    return tuple(_key(secret) for secret in (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS))
 
 
-@lru_cache(maxsize=16)
 def _key(secret: str | bytes) -> bytes:
     # A key of its own, so that nothing else signed with SECRET_KEY can serve as a check code.
     return sha256(b"typed_sessions.tokens\0" + (secret.encode() if isinstance(secret, str) else secret)).digest()
 
 
-def _code(body: str, secret: str | bytes) -> str:
-    mac = hmac.digest(_key(secret), body.encode(), "sha256")
-    return _base36(int.from_bytes(mac[:8], "big") % _CODE_SPACE, _CODE)
+def _code(body: str, key: bytes) -> str:
+    mac = blake2b(body.encode(), key=key, digest_size=8).digest()
+    return _base36(int.from_bytes(mac, "big") % _CODE_SPACE, _CODE)
 
 
 def _base36(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        number, rest = divmod(number, 36)
-        digits.append(ALPHABET[rest])
-    return "".join(reversed(digits))
+    pairs = []
+    for _ in range((width + 1) // 2):
+        number, pair = divmod(number, len(_PAIRS))
+        pairs.append(_PAIRS[pair])
+    return "".join(reversed(pairs))[-width:]
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting in ("SECRET_KEY", "SECRET_KEY_FALLBACKS"):
+        _keys.cache_clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="typed_sessions.tokens")

@@ -14,6 +14,7 @@ from django.utils.http import http_date
 from . import conf, tokens
 from .conf import BROWSER_LIMIT
 from .states import SessionMode
+from .tokens import Token
 
 
 class Presented(NamedTuple):
@@ -44,26 +45,25 @@ def read(request: HttpRequest) -> Presented:
     return Presented(mode, cookies.get(cookie_name(mode)), cookies.get(cookie_name(other)))
 
 
-def write(request: HttpRequest, response: HttpResponseBase, token: str, max_age: int | None, signed_in: bool) -> None:
+def write(request: HttpRequest, response: HttpResponseBase, token: Token, max_age: int | None, signed_in: bool) -> None:
     """Sets the cookie of a stored session, and makes the others agree with it.
 
     ``max_age`` is in seconds, ``None`` until the browser closes. At sign-in both cookies get new tokens, so that none
     from before is left; the one of the other mode opens nothing.
     """
-    mode = (tokens.read(token) or tokens.Token(token, SessionMode.TEMP, 0)).mode
     option = conf.settings().option_cookie_name
     perm, temp = cookie_name(SessionMode.PERM), cookie_name(SessionMode.TEMP)
-    if mode is SessionMode.PERM:
-        _set(response, perm, token, max_age)
-        _set(response, option, mode.value, max_age)
+    if token.mode is SessionMode.PERM:
+        _set(response, perm, token.text, max_age)
+        _set(response, option, token.mode.value, max_age)
         if signed_in:
             _set(response, temp, tokens.issue(SessionMode.TEMP), None)
         return
-    _set(response, temp, token, max_age)
+    _set(response, temp, token.text, max_age)
     if perm in request.COOKIES and (signed_in or request.COOKIES.get(option) == SessionMode.PERM.value):
         _delete(response, perm)
     if signed_in:
-        _set(response, option, mode.value, _browser_limit(conf.settings().perm_seconds))
+        _set(response, option, token.mode.value, _browser_limit(conf.settings().perm_seconds))
     elif request.COOKIES.get(option) == SessionMode.PERM.value:
         _delete(response, option)
 

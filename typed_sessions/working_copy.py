@@ -33,18 +33,7 @@ class Content(NamedTuple):
 class WorkingCopy(Generic[S]):
     """``record`` is what was loaded, or nothing for a session that is not stored yet."""
 
-    __slots__ = (
-        "_baseline",
-        "_codec",
-        "_schema",
-        "_serializer",
-        "_session",
-        "_stored",
-        "_written",
-        "_written_data",
-        "record",
-        "unreadable",
-    )
+    __slots__ = ("_codec", "_schema", "_serializer", "_session", "_stored", "_written", "record", "unreadable")
 
     def __init__(self, codec: SessionCodec[S], serializer: Serializer, record: Record | None = None) -> None:
         self.record = record
@@ -53,12 +42,10 @@ class WorkingCopy(Generic[S]):
         self._codec = codec
         self._serializer = serializer
         self._session: S | None = None
-        self._baseline = b""
-        """The fields as they were loaded, encoded."""
-        self._written = b""
-        """The fields as they were when they were last compared."""
         self._stored: FieldMap | None = None
-        self._written_data: FieldMap | None = None
+        """The stored fields, once they are needed one by one."""
+        self._written: FieldMap | None = None
+        """The fields that the last ``content`` was made of."""
         self._schema = codec.version
 
     @property
@@ -66,7 +53,6 @@ class WorkingCopy(Generic[S]):
         """The typed session, always the same object."""
         if self._session is None:
             self._session = self._decoded()
-            self._baseline = self._codec.write(self._session)
         return self._session
 
     @session.setter
@@ -78,16 +64,6 @@ class WorkingCopy(Generic[S]):
     def is_opened(self) -> bool:
         """Whether anybody has asked for the typed session."""
         return self._session is not None
-
-    def _decoded(self) -> S:
-        if self.record is None:
-            return self._codec.session_class()
-        decoded = self._codec.read(bytes(self.record.data), self.record.type, self.record.schema)
-        self._stored, self._schema = decoded.stored, decoded.version
-        self.unreadable += decoded.unreadable
-        for where, problem in decoded.unreadable:
-            logger.warning("Session %s: %s cannot be read and takes its default: %s", self.record.id, where, problem)
-        return decoded.session
 
     def read_bag(self) -> Bag:
         if self.record is None:
@@ -114,24 +90,19 @@ class WorkingCopy(Generic[S]):
         changed_bag = None if bag is None else self._changed_bag(bag)
         if not changed and changed_bag is None:
             return None
-        if changed:
-            self._codec.verify(self.session, changed)
-        elif format_of(self.record.data) is self._codec.format:
+        if not changed and format_of(self.record.data) is self._codec.format:
             kept = self.record
-            return Content(
-                kept.type, kept.schema, kept.data, _raw(changed_bag) if changed_bag is not None else kept.bag
-            )
-        self._written_data = self._codec.overlay(self._stored_fields(), changed)
-        data = self._codec.format.join(self._written_data)
-        written_bag = changed_bag if changed_bag is not None else self._canonical_bag()
-        return Content(self._codec.name, self._schema, _raw(data), _raw(written_bag))
+            return Content(kept.type, kept.schema, kept.data, kept.bag if changed_bag is None else changed_bag)
+        self._codec.verify(self.session, changed)
+        self._written = self._codec.overlay(self._fields(), changed)
+        new_bag = self._canonical_bag() if changed_bag is None else changed_bag
+        return Content(self._codec.name, self._schema, self._joined(self._written), new_bag)
 
     def rebase(self, record: Record) -> None:
         """Takes ``record``, which was made of this copy's content, for what is stored now."""
         self.record = record
-        self._baseline = self._written
-        if self._written_data is not None:
-            self._stored, self._written_data = self._written_data, None
+        if self._written is not None:
+            self._stored, self._written = self._written, None
 
     def merge(self, theirs: Record, bag: Bag | None) -> None:
         """Brings what another request stored into this copy, so that a save can be tried again on top of it.
@@ -143,49 +114,66 @@ class WorkingCopy(Generic[S]):
             self._merge_bag(other, bag)
         if self.is_opened:
             self._merge_fields(other)
-            self._stored, self._schema, self._written_data = other._stored, other._schema, None
+            self._stored, self._schema, self._written = other._fields(), other._schema, None
         self.record = theirs
 
+    # Fields
+
+    def _decoded(self) -> S:
+        if self.record is None:
+            session = self._codec.session_class()
+            # A default may be made anew each time; a visitor who changes nothing has what this one began with.
+            self._stored = self._codec.format.split(self._codec.write(session))
+            return session
+        decoded = self._codec.read(self.record.data, self.record.type, self.record.schema)
+        self._stored, self._schema = decoded.stored, decoded.version
+        self.unreadable += decoded.unreadable
+        for where, problem in decoded.unreadable:
+            logger.warning("Session %s: %s cannot be read and takes its default: %s", self.record.id, where, problem)
+        return decoded.session
+
+    def _fields(self) -> FieldMap:
+        _ = self.session  # reading decides under which names they are stored
+        if self._stored is None:
+            assert self.record is not None
+            self._stored = self._codec.format.split(self.record.data)
+        return self._stored
+
+    def _changed_fields(self) -> FieldMap:
+        written = self._codec.write(self.session)
+        if self._stored is None and self.record is not None and written == bytes(self.record.data):
+            return {}
+        return self._codec.differing(self._fields(), written)
+
+    def _first_content(self, bag: Bag) -> Content:
+        codec = self._codec
+        written = codec.format.split(codec.write(self.session))
+        codec.verify(self.session, written)
+        self._written = codec.overlay({}, written)
+        return Content(codec.name, codec.version, self._joined(self._written), self._write_bag(bag))
+
     def _merge_fields(self, other: WorkingCopy[S]) -> None:
-        codec, theirs = self._codec, other.session
-        mine = self._changed_fields()
-        split = codec.format.split(self._baseline)
+        codec = self._codec
+        mine, before, theirs = self._changed_fields(), self._fields(), other._fields()
         refused = []
-        for name, raw in codec.differing(self._baseline, other._baseline).items():
-            value = getattr(theirs, name)
-            if name in mine and mine[name] != raw:
+        for name in codec.differing(before, codec.write(other.session)):
+            value = getattr(other.session, name)
+            if name in mine:
                 try:
-                    value = merged(
-                        codec.options[name].merge, codec.value(name, split[name]), getattr(self.session, name), value
-                    )
+                    rule, base = codec.options[name].merge, codec.value(name, before)
+                    value = merged(rule, base, getattr(self.session, name), codec.value(name, theirs))
                 except Refused:
                     refused.append(name)
             setattr(self.session, name, value)
         if refused:
             raise SessionConflict(other.record.id if other.record else "", refused)
-        self._baseline = other._baseline
 
-    def _merge_bag(self, other: WorkingCopy[S], bag: Bag) -> None:
-        before, theirs = self._canonical_bag(), other._canonical_bag()
-        now = self._write_bag(bag)
-        if before == theirs:
-            return
-        split = self._codec.format.split
-        result = self._codec.format.join(bags.merged(split(before), split(now), split(theirs)))
-        bag.clear()
-        bag.update(bags.read(result, self._serializer))
+    def _joined(self, parts: FieldMap) -> msgspec.Raw:
+        return msgspec.Raw(self._codec.format.dumps(parts))
 
-    def _first_content(self, bag: Bag) -> Content:
-        codec = self._codec
-        codec.verify(self.session, self._changed_fields())
-        data = codec.format.join(codec.overlay({}, codec.format.split(self._written)))
-        return Content(codec.name, codec.version, _raw(data), _raw(self._write_bag(bag)))
+    # The bag
 
-    def _changed_fields(self) -> FieldMap:
-        self._written = self._codec.write(self.session)
-        return self._codec.differing(self._baseline, self._written)
-
-    def _changed_bag(self, bag: Bag) -> bytes | None:
+    def _changed_bag(self, bag: Bag) -> msgspec.Raw | None:
         assert self.record is not None
         try:
             now = self._write_bag(bag)
@@ -194,22 +182,19 @@ class WorkingCopy(Generic[S]):
                 return None  # it was stored like that, and this request did not touch it
             raise
         # The same content may be written differently by another release or serializer; that is no change.
-        return None if now == bytes(self.record.bag) or now == self._canonical_bag() else now
+        return None if now == self.record.bag or now == self._canonical_bag() else now
 
-    def _canonical_bag(self) -> bytes:
+    def _canonical_bag(self) -> msgspec.Raw:
         return self._write_bag(self.read_bag())
 
-    def _write_bag(self, bag: Bag) -> bytes:
-        return bags.write(bag, self._serializer, self._codec.format)
+    def _write_bag(self, bag: Bag) -> msgspec.Raw:
+        return msgspec.Raw(bags.write(bag, self._serializer, self._codec.format))
 
-    def _stored_fields(self) -> FieldMap:
-        if self._stored is None:
-            assert self.record is not None
-            if format_of(self.record.data) is not self._codec.format:
-                return self._codec.read(bytes(self.record.data), self.record.type, self.record.schema).stored or {}
-            return self._codec.format.split(bytes(self.record.data))
-        return self._stored
-
-
-def _raw(encoded: bytes) -> msgspec.Raw:
-    return msgspec.Raw(encoded)
+    def _merge_bag(self, other: WorkingCopy[S], bag: Bag) -> None:
+        before, theirs = self._canonical_bag(), other._canonical_bag()
+        if before == theirs:
+            return
+        split = self._codec.format.split
+        result = bags.merged(split(before), split(self._write_bag(bag)), split(theirs))
+        bag.clear()
+        bag.update(bags.read(self._codec.format.dumps(result), self._serializer))

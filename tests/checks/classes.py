@@ -51,10 +51,6 @@ class Undecorated(AuthUserSession):
     currency: str = "EUR"
 
 
-class UndecoratedWithoutFields(AuthUserSession):
-    pass
-
-
 class UndecoratedParent(AuthUserSession):
     colour: str = "red"
 
@@ -108,12 +104,12 @@ class WithAmbiguousUnion(AuthUserSession):
 
 @dataclass
 class WithSyntaxError(AuthUserSession):
-    count: "int |" = 0  # type: ignore[valid-type]  # noqa: F722, UP037  # what the check is for
+    count: "int |" = 0  # type: ignore[valid-type]  # noqa: F722  # what the check is for
 
 
 @dataclass
 class WithFailingAnnotation(AuthUserSession):
-    count: int | "str" = 0  # type: ignore[syntax]  # noqa: UP037  # a TypeError when it is evaluated
+    count: int | "str" = 0  # noqa: UP037  # a TypeError when it is evaluated
 
 
 @dataclass
@@ -127,18 +123,14 @@ class WithEndlessType(AuthUserSession):
 
 
 @dataclass
-class WithForeignMetadata(AuthUserSession):
-    count: int = field(default=0, metadata={"typed_sessions": "mine"})
-
-
-@dataclass
 class Good(TypedSession):
     """Whatever a session class may have."""
 
     registry: ClassVar[dict[str, int]] = {}
     views: int = session_field(default=0, merge="add")
     longest: str = session_field(default="", merge=lambda base, mine, theirs: max(mine, theirs, key=len))
-    lines: list[Tree[str]] = field(default_factory=list)
+    lines: list[frozenset[int]] = field(default_factory=list)
+    foreign: int = field(default=0, metadata={"typed_sessions": "of another library"})
     computed: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
@@ -147,6 +139,32 @@ class Good(TypedSession):
 
 @dataclass
 class GoodChild(Good):
+    more: int = 0
+
+
+class Hooks(AuthUserSession):
+    """Methods alone, which need no decorator."""
+
+    limit: ClassVar[int] = 5
+
+    def has_cart(self) -> bool:
+        return False
+
+
+@dataclass
+class GoodOfHooks(Hooks):
+    more: int = 0
+
+
+class HooksMixin:
+    limit: ClassVar[int] = 5
+
+    def has_cart(self) -> bool:
+        return False
+
+
+@dataclass
+class GoodOfMixin(AuthUserSession, HooksMixin):
     more: int = 0
 
 

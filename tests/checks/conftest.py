@@ -11,7 +11,7 @@ MakeModule = Callable[..., str]
 
 @pytest.fixture
 def make_module(monkeypatch: pytest.MonkeyPatch) -> MakeModule:
-    """`make_module(name, **content)`: a module of a project, there to be imported by its name until the test is over."""
+    """`make_module(name, **content)`: a module of a project, to be imported by its name until the test is over."""
 
     def make(name: str, **content: object) -> str:
         module = ModuleType(name)

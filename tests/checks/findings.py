@@ -22,6 +22,9 @@ OURS = "typed_sessions.middleware.TypedSessionMiddleware"
 DJANGOS = "django.contrib.sessions.middleware.SessionMiddleware"
 LOCAL = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 100_000}}
 
+ABSENT: Any = object()
+"""The value of a setting that is not there."""
+
 
 def engine(name: str) -> str:
     return f"typed_sessions.backends.{name}"
@@ -56,7 +59,10 @@ def settings_are(**changed: Any) -> Iterator[None]:
     before = django_settings._wrapped
     holder = UserSettingsHolder(before)
     for name, value in changed.items():
-        setattr(holder, name, value)
+        if value is ABSENT:
+            delattr(holder, name)
+        else:
+            setattr(holder, name, value)
     django_settings._wrapped = holder
     conf.settings.cache_clear()
     try:

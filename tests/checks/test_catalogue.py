@@ -51,8 +51,8 @@ CASES = {
         {**typed(TEMP_EXPIRY=timedelta(hours=1)), "SESSION_COOKIE_AGE": 7200}, "SESSION_COOKIE_AGE", "one of them"
     ),
     "W012": Case(
-        typed(PERM_EXPIRY=timedelta(days=7300), ABSOLUTE_EXPIRY=None),
-        "PERM_EXPIRY is 7300 days",
+        typed(PERM_EXPIRY=timedelta(days=730), ABSOLUTE_EXPIRY=None),
+        "PERM_EXPIRY is 730 days",
         "timedelta(days=400)",
     ),
     "W013": Case(typed(ABSOLUTE_EXPIRY=timedelta(days=27)), "ABSOLUTE_EXPIRY", "PERM_EXPIRY"),
@@ -67,9 +67,13 @@ CASES = {
         "SESSION_SERIALIZER 'tests.checks.parts.PickleSerializer'",
         "'django.contrib.sessions.serializers.JSONSerializer'",
     ),
+    "E017": Case({"SESSION_COOKIE_AGE": "3600"}, "SESSION_COOKIE_AGE is '3600'", "int()"),
     "E020": Case(typed(SESSION_CLASS="shop.sessions.Shop"), "SESSION_CLASS 'shop.sessions.Shop'", "dotted path"),
     "E021": Case(typed(SESSION_CLASS="tests.checks.classes.WithModel"), "WithModel.owner", "corrected"),
     "W022": Case(typed(SESSION_CLASS="tests.checks.classes.WithAny"), "WithAny.anything", "plain JSON"),
+    "W023": Case(
+        {"TYPED_SESSIONS": {}}, "TYPED_SESSIONS names no SESSION_CLASS", 'TYPED_SESSIONS = {"SESSION_CLASS": '
+    ),
     "E030": Case(
         {"SESSION_ENGINE": engine("redis"), "SESSION_CACHE_ALIAS": "nowhere"},
         "SESSION_CACHE_ALIAS is 'nowhere'",
@@ -83,7 +87,9 @@ CASES = {
         "CACHES['default'] has decode_responses=True",
         "CONNECTION_POOL_KWARGS",
     ),
-    "W033": Case(on("redis", **_UNLIMITED), "CACHES['default']", "SOCKET_CONNECT_TIMEOUT = 0.25 and SOCKET_TIMEOUT = 0.5"),
+    "W033": Case(
+        on("redis", **_UNLIMITED), "CACHES['default']", "SOCKET_CONNECT_TIMEOUT = 0.25 and SOCKET_TIMEOUT = 0.5"
+    ),
     "W034": Case(
         {"SESSION_ENGINE": engine("redis"), "CACHES": {"default": redis(), "pages": _UNLIMITED}},
         "CACHES['default'] and CACHES['pages']",
@@ -91,7 +97,9 @@ CASES = {
     ),
     "E035": Case(on("cached_db", **LOCAL), "CACHES['default']", "Redis or memcached"),
     "E036": Case(on("cache", **_DUMMY), "CACHES['default']", "another cache or engine"),
-    "E037": Case(on("cache", **LOCAL), "memory of one process", "db, redis or cached_db engine", ("W038",), deploy=True),
+    "E037": Case(
+        on("cache", **LOCAL), "memory of one process", "db, redis or cached_db engine", ("W038",), deploy=True
+    ),
     "W038": Case(on("cache", **LOCAL), "cache engine", "db, redis or cached_db engine"),
     "E039": Case(on("cache", **redis(IGNORE_EXCEPTIONS=True)), "CACHES['default']", "IGNORE_EXCEPTIONS", ("W038",)),
     "W040": Case(
@@ -109,6 +117,7 @@ CASES = {
     ),
     "W053": Case(typed(HASH_IDS=False), "HASH_IDS is False", "Leave HASH_IDS out", deploy=True),
     "W054": Case({}, "Django", "Upgrade to Django 6.0.10", deploy=True),
+    "E090": Case({"SESSION_ENGINE": engine("redis"), "CACHES": None}, "CACHES", "Correct the value of CACHES"),
 }
 
 RANGES = {
@@ -117,6 +126,7 @@ RANGES = {
     "session_class": range(20, 30),
     "stores": range(30, 50),
     "security": range(50, 60),
+    "messages": range(90, 100),
 }
 """Of the numbers that each module of the package gives out."""
 
@@ -127,7 +137,15 @@ def _given_out(module: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("error", "warning"):
             assert isinstance(node.args[0], ast.Constant), "a number is written where it is given out"
-            yield f"{node.func.id[0].upper()}{node.args[0].value:03}"
+            yield f"{node.func.id[0].upper()}{node.args[0].value!r:0>3}"
+
+
+def _is_ours(check: Any) -> bool:
+    return "typed_sessions" in check.tags
+
+
+def _path(check: Any) -> str:
+    return f"{check.__module__}.{check.__name__}"
 
 
 @pytest.mark.parametrize("number", CASES)
@@ -142,6 +160,17 @@ def test_a_check_comes_when_its_setting_is_wrong(number: str, monkeypatch: pytes
     (message,) = (message for message in messages if message.id == f"typed_sessions.{number}")
     assert case.names in message.msg
     assert case.advises in (message.hint or "")
+
+
+@pytest.mark.parametrize("number", CASES)
+def test_a_desk_is_not_told_what_a_server_needs(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ids from 50 on, and E037, come with `check --deploy` alone, as documented, and all others with `check`."""
+    case = CASES[number]
+    monkeypatch.setattr(django, "VERSION", (6, 0, 9, "final", 0))
+    is_for_servers = number == "E037" or number in set(_given_out("security"))
+
+    assert case.deploy is is_for_servers
+    assert (number in ids(found(**case.changed))) is not is_for_servers
 
 
 @pytest.mark.parametrize("number", CASES)
@@ -186,13 +215,12 @@ def test_a_module_keeps_to_its_range(module: str) -> None:
 def test_the_modules_are_all_looked_at() -> None:
     """A new module of checks gets a range here."""
     modules = {path.stem for path in Path(typed_sessions.checks.__path__[0]).glob("*.py")}
-    assert modules - {"__init__", "messages"} == set(RANGES)
+    assert modules - {"__init__"} == set(RANGES)
 
 
 def test_every_check_is_registered() -> None:
-    """Each function named check_… of the package runs with `check`, or with `check --deploy`, under the tag typed_sessions."""
-    registered = registry.registered_checks | registry.deployment_checks
-    ours = {f"{check.__module__}.{check.__name__}" for check in registered if "typed_sessions" in check.tags}
+    """Each function named check_… of the package runs with `check` or `check --deploy`, under our tag."""
+    ours = {_path(check) for check in registry.registered_checks | registry.deployment_checks if _is_ours(check)}
     written = {
         f"typed_sessions.checks.{module}.{node.name}"
         for module in RANGES
@@ -204,6 +232,6 @@ def test_every_check_is_registered() -> None:
 
 def test_checks_for_servers_carry_djangos_tag_for_security() -> None:
     """`check --deploy --tag security` runs our checks for servers with Django's."""
-    ours = [check for check in registry.deployment_checks if "typed_sessions" in check.tags]
+    ours = [check for check in registry.deployment_checks if _is_ours(check)]
     assert ours
-    assert [check.__name__ for check in ours if "security" not in check.tags] == []
+    assert [_path(check) for check in ours if "security" not in check.tags] == []

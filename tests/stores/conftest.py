@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pytest
 from django.core.cache import caches
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from pytest_django import Settings
 
 MakeStore = Callable[[str], Store]
+
+
+class StoreAt(Protocol):
+    def __call__(self, location: str | list[str], **options: Any) -> RedisStore: ...
 
 
 class Kind(NamedTuple):
@@ -96,3 +100,15 @@ def plant(store: Store) -> Plant:
             caches[store.alias].set(urn(session_id), value)
 
     return put
+
+
+@pytest.fixture
+def store_at(settings: Settings) -> StoreAt:
+    """`store_at(location, **options)` gives a Redis store there; `options` are those of django-redis."""
+
+    def make(location: str | list[str], **options: Any) -> RedisStore:
+        entry = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location, "OPTIONS": options}
+        settings.CACHES = {**settings.CACHES, "elsewhere": entry}
+        return RedisStore("elsewhere")
+
+    return make

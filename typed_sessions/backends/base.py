@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 import weakref
 from enum import Enum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from django.conf import settings as django_settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
-from django.utils.module_loading import import_string
 
 from .. import clock, conf, hooks, tokens
-from ..codec import codec_for
+from ..codec import configured_codec
 from ..exceptions import SessionTooLarge, StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
 from ..session import TypedSession, attach
@@ -68,9 +68,10 @@ class SessionStore(SessionBase):
         """Whether ``flush`` was called, so that the browser's cookies have to go."""
         super().__init__(session_key)
 
-    @property
+    @cached_property
     def store(self) -> Store:
-        raise NotImplementedError("An engine's SessionStore needs a store.")
+        """Where records are kept."""
+        raise NotImplementedError(f"{type(self).__module__}.SessionStore has no store.")
 
     # Identity. Django calls the token "session key".
 
@@ -161,8 +162,7 @@ class SessionStore(SessionBase):
         return self._copy
 
     def _new_copy(self, record: Record | None) -> WorkingCopy[TypedSession]:
-        session_class = import_string(conf.settings().session_class)
-        return WorkingCopy(codec_for(session_class, self.store.format), self.serializer(), record)
+        return WorkingCopy(configured_codec(self.store.format), self.serializer(), record)
 
     # SessionBase keeps the bag here, and asks whether it is there by the attribute.
     @property
@@ -211,11 +211,14 @@ class SessionStore(SessionBase):
         return await adrive(self._finding(session_key))
 
     def _opening(self) -> Flow[None]:
-        """Loads what the key opens, if there is a key."""
+        """Loads what the key opens, if there is a key; a bag that was put in its place stays."""
+        bag = self._facts.bag
         if self._key is None:
             self._copy = self._new_copy(None)
         else:
             yield from self._loading_record()
+        if bag is not None:
+            self._facts.bag = bag
 
     def _loading(self) -> Flow[None]:
         yield from self._loading_record()
@@ -316,9 +319,7 @@ class SessionStore(SessionBase):
 
     def _saving(self, must_create: bool = False) -> Flow[Commit]:
         if self._copy is None and not must_create:
-            bag = self._facts.bag
             yield from self._opening()
-            self._facts.bag = self._facts.bag if bag is None else bag
         if self._key is None:
             self._issue(self.mode)
             self.modified = True  # as in Django, where a first save is a create()
@@ -335,7 +336,7 @@ class SessionStore(SessionBase):
 
     def _committing(self) -> Flow[Commit]:
         wanted = self.modified or django_settings.SESSION_SAVE_EVERY_REQUEST
-        if wanted and self._copy is None and not self._facts.bag:
+        if wanted and self._copy is None:
             yield from self._opening()
         if not (self.accessed or wanted) or self.is_empty():
             return Commit.NOTHING
@@ -523,13 +524,13 @@ class SessionStore(SessionBase):
 
     def _refuse_too_large(self, record: Record) -> None:
         limit = conf.settings().max_bytes
-        if len(bytes(record.data)) + len(bytes(record.bag)) + _ENVELOPE <= limit:
+        if memoryview(record.data).nbytes + memoryview(record.bag).nbytes + _ENVELOPE <= limit:
             return
         size = len(wire.encode(record))
         if size > limit:
             split = self.store.format.split
-            parts = {name: len(raw) for name, raw in split(bytes(record.data)).items()}
-            parts.update({f"session[{key!r}]": len(raw) for key, raw in split(bytes(record.bag)).items()})
+            parts = {name: len(bytes(raw)) for name, raw in split(record.data).items()}
+            parts.update({f"session[{key!r}]": len(bytes(raw)) for key, raw in split(record.bag).items()})
             raise SessionTooLarge(size, limit, sorted(parts.items(), key=lambda part: -part[1])[:3])
 
     # Rotating and ending
@@ -590,9 +591,7 @@ class SessionStore(SessionBase):
     def _cycling(self) -> Flow[None]:
         self.accessed = True
         if self._copy is None:
-            bag = self._facts.bag
             yield from self._opening()
-            self._facts.bag = self._facts.bag if bag is None else bag
         self._facts.bag = self._opened.read_bag() if self._facts.bag is None else self._facts.bag
         self._issue(self.mode)
         self.modified = True

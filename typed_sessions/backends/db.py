@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
+from ..stores.base import Store
 from ..stores.database import DatabaseStore
 from . import base
 
@@ -11,6 +14,6 @@ _STORE = DatabaseStore()
 class SessionStore(base.SessionStore):
     """Keeps records in the database that the routers name."""
 
-    @property
-    def store(self) -> DatabaseStore:
+    @cached_property
+    def store(self) -> Store:
         return _STORE

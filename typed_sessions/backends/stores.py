@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TypeVar
 
 from django.core.signals import setting_changed
 
 from ..stores.base import Store
 
-T = TypeVar("T", bound=Store)
-
 
 @lru_cache(maxsize=32)
-def of_alias(store_class: type[T], alias: str) -> T:
-    return store_class(alias)  # type: ignore[call-arg]  # every store over a cache takes its alias
+def of_alias(store_class: Callable[[str], Store], alias: str) -> Store:
+    """The process' store of ``store_class`` over the cache ``alias``."""
+    return store_class(alias)
 
 
 def _forget(*, setting: str, **_: object) -> None:

@@ -33,7 +33,7 @@ def check_lifetimes() -> Messages:
     settings = current_settings()
     if settings is None:
         return []
-    age = django_settings.SESSION_COOKIE_AGE
+    age: object = django_settings.SESSION_COOKIE_AGE
     if not isinstance(age, int) or age < 1:
         return [error(17, f"SESSION_COOKIE_AGE is {age!r}, and must be a whole number of seconds.", "Use int().")]
     found = []

@@ -36,7 +36,7 @@ def check(about: str) -> Callable[[Callable[[], Messages]], Callable[..., Messag
                 said = f"{type(failure).__name__}: {failure}"
                 return [error(90, f"{about} cannot be checked ({said}).", f"Correct the value of {about}.")]
 
-        del checked.__wrapped__  # type: ignore[attr-defined]  # Django looks there for keyword arguments
+        del checked.__wrapped__  # Django looks there for keyword arguments
         return checked
 
     return decorate

@@ -21,6 +21,8 @@ from redis.sentinel import SentinelConnectionPool
 MAX_CONNECTIONS = 50
 """Per event loop; a request beyond that waits for a connection, ``WAIT`` seconds at most."""
 WAIT = 1.0
+TIME_LIMITS = {"socket_connect_timeout": 0.25, "socket_timeout": 0.5}
+"""Seconds, where the project has set none: a Redis that hangs must not hold a worker (REQ-R03)."""
 
 _CONNECTION_CLASSES = {
     "Connection": aioredis.Connection,
@@ -128,7 +130,7 @@ def _cluster_twin(client: Any) -> Any:
 
 
 def _shared_options(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name in _OPTIONS and value is not None}
+    return TIME_LIMITS | {name: value for name, value in options.items() if name in _OPTIONS and value is not None}
 
 
 def _close_sockets(client: Any) -> None:

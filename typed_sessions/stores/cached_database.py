@@ -112,7 +112,7 @@ class CachedDatabaseStore(Store):
 
     @property
     def _is_in_transaction(self) -> bool:
-        return transaction.get_connection(self._database.alias).in_atomic_block
+        return bool(transaction.get_connection(self._database.alias).in_atomic_block)
 
     @property
     def _cache(self) -> BaseCache:

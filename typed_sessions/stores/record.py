@@ -50,6 +50,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of one save, so that a save whose reply was lost recognises its own work."""
     id: str
     mode: SessionMode
+    user: str | None = None
+    """The signed-in user's primary key as text."""
     type: str
     """Registered name of the dataclass. Never an import path."""
     schema: int
@@ -60,8 +62,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The dataclass, a map of field to value."""
     bag: msgspec.Raw
     """Django's mapping, a map of key to value."""
-    user: str | None = None
-    """The signed-in user's primary key as text."""
     authenticated: int | None = None
     until: int | None = None
     """The absolute end, which never moves."""

@@ -17,16 +17,18 @@ from django.core.exceptions import ImproperlyConfigured
 from django_redis import get_redis_connection
 from django_redis.cache import RedisCache
 from django_redis.exceptions import ConnectionInterrupted
+from redis import ConnectionPool, Redis
 from redis.cluster import RedisCluster
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 
 from .. import clock, conf
 from ..exceptions import StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
+from ..formats import JSON, format_of
 from ..states import EndReason
 from ..tokens import urn
 from . import scripts, wire
-from .async_redis import AsyncClients
+from .async_redis import TIME_LIMITS, AsyncClients
 from .base import Conflict, Gone, Outcome, Saved, Store
 from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone
 from .scripts import Script
@@ -34,6 +36,8 @@ from .scripts import Script
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+INDEX_LAG = 60
+"""Seconds that the index may lag behind a record that is saved again and again."""
 _SWEEP = 1000
 """Index entries removed in one round trip."""
 
@@ -126,9 +130,11 @@ class RedisStore(Store):
         return True
 
     def _saving(self, record: Record, base: Record) -> Flow[Outcome]:
-        command = Command(scripts.SAVE, self._keys(record), (*self._arguments(record), wire.stamp(base)))
+        is_index_due = _is_index_due(record, base)
+        keys = self._keys(record) if is_index_due else (self._key(record.id),)
+        command = Command(scripts.SAVE, keys, (*self._arguments(record), wire.stamp(base)))
         outcome = self._outcome(record, base, (yield self._step(command)))
-        if isinstance(outcome, Saved):
+        if is_index_due and isinstance(outcome, Saved):
             yield from self._indexing(record)
             yield from self._leaving_user(base, record.user)
         return outcome
@@ -175,7 +181,9 @@ class RedisStore(Store):
 
     def _ending(self, session_id: str, reason: EndReason, now: int, user: str | None) -> Flow[Record | None]:
         keys = (self._key(session_id), *(() if self._is_cluster else self._index_keys(user)))
-        value = yield self._step(Command(scripts.END, keys, (_tombstone(reason, now), TOMBSTONE_LIFE, session_id)))
+        prefix = "" if self._is_cluster or user else self._user_key("")
+        arguments = (_tombstone(reason, now), TOMBSTONE_LIFE, session_id, prefix)
+        value = yield self._step(Command(scripts.END, keys, arguments))
         if value is None:
             return None
         try:
@@ -184,7 +192,10 @@ class RedisStore(Store):
             return None
         if not isinstance(record, Record):
             return None
-        yield from self._leaving_index(record) if self._is_cluster else self._leaving_user(record, user)
+        if self._is_cluster:
+            yield from self._leaving_index(record)
+        elif format_of(record.data) is not JSON or "\\" in (record.user or ""):
+            yield from self._leaving_user(record, user)  # the script could not read it
         return record
 
     def _clearing(self, now: int) -> Flow[int]:
@@ -275,11 +286,14 @@ class RedisStore(Store):
 
     # The connection
 
-    @property
+    @cached_property
     def _client(self) -> Any:
-        with _store_errors():
-            # write=True: a replica may not have heard of a sign-out yet.
-            return get_redis_connection(self.alias, write=True)
+        # Client and pool live as long as the process. write=True: a replica may not have heard of a sign-out yet.
+        with store_errors():
+            client = get_redis_connection(self.alias, write=True)
+        if isinstance(client, RedisCluster) or type(client.connection_pool) is not ConnectionPool:
+            return client
+        return with_time_limits(client)
 
     @cached_property
     def _is_cluster(self) -> bool:
@@ -289,26 +303,42 @@ class RedisStore(Store):
         return Step(self._execute, self._aexecute, (command,))
 
     def _execute(self, command: Command) -> Any:
-        with _store_errors():
-            client = self._client
-            if isinstance(command.name, str):
-                return client.execute_command(command.name, *command.keys, *command.args)
-            operands = (len(command.keys), *command.keys, *command.args)
+        name, keys, args = command
+        try:
+            if isinstance(name, str):
+                return self._send(name, *keys, *args)
             try:
-                return client.execute_command("EVALSHA", command.name.sha, *operands)
+                return self._send("EVALSHA", name.sha, len(keys), *keys, *args)
             except NoScriptError:
-                return client.execute_command("EVAL", command.name.source, *operands)
+                return self._send("EVAL", name.source, len(keys), *keys, *args)
+        except STORE_ERRORS as error:
+            raise unavailable(error) from error
+
+    def _send(self, *command: Any) -> Any:
+        """One command and its reply, without what a client does beyond that for commands of every kind."""
+        if self._is_cluster:
+            return self._client.execute_command(*command)
+        pool = self._client.connection_pool
+        connection = pool.get_connection()
+        try:
+            # Both disconnect if they fail half way, so that no reply is left for the next command (CVE-2023-28858).
+            connection.send_command(*command)
+            return connection.read_response()
+        finally:
+            pool.release(connection)
 
     async def _aexecute(self, command: Command) -> Any:
-        with _store_errors():
+        name, keys, args = command
+        try:
             client = self._async_clients.current()
-            if isinstance(command.name, str):
-                return await client.execute_command(command.name, *command.keys, *command.args)
-            operands = (len(command.keys), *command.keys, *command.args)
+            if isinstance(name, str):
+                return await client.execute_command(name, *keys, *args)
             try:
-                return await client.execute_command("EVALSHA", command.name.sha, *operands)
+                return await client.execute_command("EVALSHA", name.sha, len(keys), *keys, *args)
             except NoScriptError:
-                return await client.execute_command("EVAL", command.name.source, *operands)
+                return await client.execute_command("EVAL", name.source, len(keys), *keys, *args)
+        except STORE_ERRORS as error:
+            raise unavailable(error) from error
 
 
 def _prefix_of(alias: str) -> str:
@@ -324,17 +354,43 @@ def _prefix_of(alias: str) -> str:
     return f"{cache.key_prefix}:" if cache.key_prefix else ""
 
 
+def with_time_limits(client: Any) -> Any:
+    """``client``, or its twin with a pool of its own if the project has set no time limits (REQ-R03).
+
+    The alias' own pool stays as it is: what else the project keeps in this Redis may take its time.
+    """
+    pool = client.connection_pool
+    missing = {name: limit for name, limit in TIME_LIMITS.items() if pool.connection_kwargs.get(name) is None}
+    if not missing:
+        return client
+    options = {**pool.connection_kwargs, **missing}
+    return Redis(connection_pool=ConnectionPool(pool.connection_class, pool.max_connections, **options))
+
+
+STORE_ERRORS = (RedisError, RedisClusterException, ConnectionInterrupted, OSError)
+
+
 @contextmanager
-def _store_errors() -> Iterator[None]:
+def store_errors() -> Iterator[None]:
     try:
         yield
-    except (RedisError, RedisClusterException, ConnectionInterrupted, OSError) as error:
-        raise StoreUnavailable(f"Redis did not do what was asked: {type(error).__name__}: {error}") from error
+    except STORE_ERRORS as error:
+        raise unavailable(error) from error
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    return StoreUnavailable(f"Redis did not do what was asked: {type(error).__name__}: {error}")
 
 
 def _tombstone(reason: EndReason, now: int | None = None, nonce: str = "") -> bytes:
     ended = clock.now() if now is None else now
     return wire.encode(Tombstone(format=FORMAT, ended=ended, reason=reason, nonce=nonce))
+
+
+def _is_index_due(record: Record, base: Record) -> bool:
+    """Whether the index has to follow a save at once. That its clocks lag by less than the grace changes no answer."""
+    moved = max(abs(record.expires - base.expires), record.seen - base.seen)
+    return moved >= INDEX_LAG or record.user != base.user
 
 
 def _time_to_live(expires: int) -> int:

@@ -115,11 +115,16 @@ return 1
 """)
 
 END = _script("""
-local tombstone, ttl, id = unpack(ARGV)
+local tombstone, ttl, id, user_prefix = unpack(ARGV)
 local value = redis.call('GET', KEYS[1])
 if not value or ended(value) then return false end
 redis.call('SET', KEYS[1], tombstone, 'EX', ttl)
 for i = 2, #KEYS do redis.call('ZREM', KEYS[i], id) end
+if user_prefix ~= '' then
+  -- Whose it is stands in the record. On one node a key may be made up on the way; on a cluster this is not asked for.
+  local user = string.match(string.sub(value, 1, 512), '"user":"([^"\\\\]+)","type"')
+  if user then redis.call('ZREM', user_prefix .. user, id) end
+end
 return value
 """)
 

