@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from statistics import median
 from typing import Any
 
@@ -21,7 +20,7 @@ from .timing import seconds_of
 
 _VIEW = 0.005
 """Seconds that a view takes between reading the session and saving it."""
-_PAGE = 50
+PAGE = 50
 _DEVICES = 4
 """Sessions of one user."""
 
@@ -70,11 +69,14 @@ def memory_per_session(engine: SessionEngine, client: Any, sessions: int, items:
     return total / sessions
 
 
+def newest(engine: SessionEngine) -> None:
+    """Finds the ids of the sessions last used."""
+    if len(engine.store().store.newest(clock.now(), PAGE)) != PAGE:
+        raise RuntimeError("The newest sessions were not found.")
+
+
 def listing_seconds(engine: SessionEngine, client: Any, sizes: Sequence[int]) -> Iterator[tuple[int, float]]:
-    """How long it takes to find the newest sessions among so many."""
-    for _ in range(_PAGE):
-        engine.begin("1")
-    store = engine.store().store
+    """How long ``newest`` takes among so many sessions."""
     indices = list(client.scan_iter(_type="zset"))
     crowd = 0
     for size in sizes:
@@ -82,7 +84,4 @@ def listing_seconds(engine: SessionEngine, client: Any, sizes: Sequence[int]) ->
             for index in indices:
                 client.eval(_CROWD, 1, index, first, min(first + _BATCH - 1, size))
         crowd = size
-        newest = partial(store.newest, clock.now(), _PAGE)
-        if len(newest()) != _PAGE:
-            raise RuntimeError("The newest sessions were not found.")
-        yield size, median(seconds_of(newest) for _ in range(100))
+        yield size, median(seconds_of(newest, engine) for _ in range(100))

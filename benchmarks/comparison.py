@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from django.contrib.sessions.models import Session
@@ -32,7 +32,7 @@ _PROBES = 100
 class Effort:
     """How thorough a run is."""
 
-    rounds: int = 21
+    rounds: int = 15
     times: int = 50
     """How often an operation is done in one round."""
     sessions: int = 1000
@@ -53,6 +53,8 @@ class Results:
     lost: dict[str, LostUpdates] = field(default_factory=dict)
     memory: dict[str, dict[int, float]] = field(default_factory=dict)
     listing: dict[int, float] = field(default_factory=dict)
+    """Seconds by how many sessions there are."""
+    listing_trips: int = 0
 
     @property
     def usual_probe(self) -> float:
@@ -110,7 +112,7 @@ class Comparison:
             results.lost[engine.name] = self._lost_updates(engine)
         for engine in (*self._ours[:3], self._djangos[0]):
             results.memory[engine.name] = {items: self._memory(engine, items) for items in CARTS}
-        results.listing = self._listing(self._ours[0])
+        self._listing(self._ours[0], results)
         return results
 
     def _count(self, flow: Flow, engine: Engine) -> Counts:
@@ -131,11 +133,11 @@ class Comparison:
         with engine.in_force(**flow.settings(engine)):
             prepared = flow.prepare(engine, _WARM_UP + self._effort.times)
             flow.run(engine, prepared[:_WARM_UP])
-            return seconds_of(lambda: flow.run(engine, prepared[_WARM_UP:])) / self._effort.times
+            return median(flow.run(engine, prepared[_WARM_UP:]))
 
     def _probe(self) -> float:
         self._client.set("probe", b"x" * 1024)
-        return median(seconds_of(lambda: self._client.get("probe")) for _ in range(_PROBES))
+        return mean(seconds_of(self._client.get, "probe") for _ in range(_PROBES))
 
     def _lost_updates(self, engine: SessionEngine) -> LostUpdates:
         with engine.in_force():
@@ -149,11 +151,14 @@ class Comparison:
         self._clear()
         return memory
 
-    def _listing(self, engine: SessionEngine) -> dict[int, float]:
+    def _listing(self, engine: SessionEngine, results: Results) -> None:
+        with engine.in_force(RELAYED):
+            for _ in range(abilities.PAGE):
+                engine.begin(None)
+            results.listing_trips = self._counter.of(lambda: abilities.newest(engine)).trips
         with engine.in_force():
-            listing = dict(abilities.listing_seconds(engine, self._client, self._effort.crowds))
+            results.listing.update(abilities.listing_seconds(engine, self._client, self._effort.crowds))
         self._clear()
-        return listing
 
     def _clear(self) -> None:
         self._client.flushdb()

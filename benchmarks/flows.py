@@ -6,10 +6,12 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from time import perf_counter
 from typing import Any
 
 from .engines import Engine, NoSessions, OurEngine, SessionEngine, StoringEngine
 from .pages import customer_id
+from .timing import seconds_of
 
 _AGO = 600
 """Seconds since the last use of a session whose idle timeout is to slide."""
@@ -33,8 +35,8 @@ class Flow(ABC):
         """What it takes to do it so many times."""
 
     @abstractmethod
-    def run(self, engine: Engine, prepared: Sequence[Any]) -> None:
-        """Does it as often as was prepared."""
+    def run(self, engine: Engine, prepared: Sequence[Any]) -> list[float]:
+        """Does it as often as was prepared. Seconds of each, so that a few that were disturbed do not count."""
 
     def settings(self, engine: Engine) -> Mapping[str, Any]:
         """Settings over the engine's own."""
@@ -57,10 +59,9 @@ class StoreFlow(Flow):
             return [engine.begin(customer_id()) for _ in range(times)]
         return [engine.begin(customer_id())] * times
 
-    def run(self, engine: Engine, prepared: Sequence[str]) -> None:
+    def run(self, engine: Engine, prepared: Sequence[str]) -> list[float]:
         verb = getattr(engine, self._verb)
-        for key in prepared:
-            verb(key)
+        return [seconds_of(verb, key) for key in prepared]
 
 
 class RequestFlow(Flow):
@@ -78,10 +79,9 @@ class RequestFlow(Flow):
     def prepare(self, engine: Engine, times: int) -> Sequence[str | None]:
         return self._begin(engine, times) if isinstance(engine, SessionEngine) else [None] * times
 
-    def run(self, engine: Engine, prepared: Sequence[str | None]) -> None:
+    def run(self, engine: Engine, prepared: Sequence[str | None]) -> list[float]:
         page, pages = self.page_of(engine), engine.pages
-        for key in prepared:
-            pages.get(page, key)
+        return [seconds_of(pages.get, page, key) for key in prepared]
 
     def page_of(self, engine: Engine) -> str:
         return self._page.format(views=engine.views) if engine.views else self.empty_page
@@ -99,13 +99,17 @@ class AsyncRequestFlow(RequestFlow):
 
     empty_page = "aunused"
 
-    def run(self, engine: Engine, prepared: Sequence[str | None]) -> None:
-        self._loop.run_until_complete(self._run(engine, prepared))
+    def run(self, engine: Engine, prepared: Sequence[str | None]) -> list[float]:
+        return self._loop.run_until_complete(self._run(engine, prepared))
 
-    async def _run(self, engine: Engine, prepared: Sequence[str | None]) -> None:
+    async def _run(self, engine: Engine, prepared: Sequence[str | None]) -> list[float]:
         page, pages = self.page_of(engine), engine.pages
+        seconds = []
         for key in prepared:
+            begun = perf_counter()
             await pages.aget(page, key)
+            seconds.append(perf_counter() - begun)
+        return seconds
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:

@@ -16,8 +16,8 @@ _CHUNK = 65_536
 class Relay:
     """Listens on a port of 127.0.0.1 and passes on to ``target``.
 
-    A round trip begins when a client writes after it was answered: a script or a pipeline is one. What is counted is
-    counted before it is passed on, so the counts are complete as soon as the client has its answer.
+    A round trip begins when a client writes after it was answered: a script is one, a pipeline of up to 64 kB is one.
+    All is counted before it is passed on, so that the counts are complete when the client has its answer.
     """
 
     def __init__(self, target: int) -> None:

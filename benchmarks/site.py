@@ -62,8 +62,8 @@ class Pages:
         self._wsgi = WSGIHandler()
         self._asgi = ASGIHandler()
 
-    def get(self, page: str, key: str | None = None) -> Mapping[str, str]:
-        """The response's cookies by name, after a GET with the session's cookie, or without one."""
+    def get(self, page: str, key: str | None = None) -> None:
+        """A GET with the session's cookie, or without one. Raises ``RuntimeError`` unless the answer is 200."""
         environ = {
             "REQUEST_METHOD": "GET",
             "PATH_INFO": f"/{page}",
@@ -84,7 +84,6 @@ class Pages:
         if response.status_code != 200:
             raise RuntimeError(f"{page}: {response.status_code}")
         response.close()
-        return {name: morsel.value for name, morsel in response.cookies.items()}
 
     async def aget(self, page: str, key: str | None = None) -> None:
         """The same by ASGI."""

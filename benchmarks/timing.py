@@ -10,6 +10,8 @@ from time import perf_counter
 
 NOISY = 1.3
 """A round is thrown away if a raw GET took so many times its median of the run."""
+_TICK = 1e-9
+"""Seconds; for what took no time that the clock could tell."""
 
 
 def pin() -> bool:
@@ -24,9 +26,9 @@ def pin() -> bool:
     return True
 
 
-def seconds_of(operation: Callable[[], object]) -> float:
+def seconds_of(operation: Callable[..., object], *args: object) -> float:
     begun = perf_counter()
-    operation()
+    operation(*args)
     return perf_counter() - begun
 
 
@@ -35,14 +37,14 @@ class Round:
     """One turn of every engine at one flow."""
 
     probe: float
-    """Seconds of a raw GET, before or after, whichever was longer."""
+    """Seconds of a raw GET on the average, before or after, whichever was longer."""
     seconds: Mapping[str, float]
-    """Of one operation, by engine."""
+    """Median of one operation, by engine."""
 
     def ratio(self, engine: str, reference: str, base: str | None) -> float:
         """How many times ``reference``, each without what ``base`` takes."""
         least = self.seconds[base] if base else 0.0
-        return (self.seconds[engine] - least) / (self.seconds[reference] - least)
+        return (self.seconds[engine] - least) / ((self.seconds[reference] - least) or _TICK)
 
 
 def quiet(rounds: list[Round], usual_probe: float) -> list[Round]:

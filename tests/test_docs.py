@@ -1,7 +1,7 @@
 """README.rst and docs/: their Python runs, and what they say of the package is what the package does.
 
-A Python block says on its first line which file it is, as a comment. The blocks of one page make up the project ``shop``, on
-top of README's; blocks of one file are put together in their order. Blocks of ``shop/settings.py`` are alternatives.
+A Python block says on its first line which file it is, as a comment. The blocks of a page make up the project ``shop``,
+on top of README's; blocks of one file are put together in order. Blocks of ``shop/settings.py`` are alternatives.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -30,26 +30,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import requests
 from django.conf import settings as django_settings
-from django.contrib.auth import get_user_model
-from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in
 from django.core import checks
-from django.core.cache import caches
-from django.test import AsyncClient, Client, RequestFactory, override_settings
+from django.dispatch import Signal
+from django.test import AsyncClient, Client, override_settings
 from django.urls import URLPattern, path
 
 import typed_sessions
 from tests.servers.process import Server
 from tests.servers.redis import RedisServer, free_port
-from typed_sessions import auth, conf, exceptions, signals, tokens
+from typed_sessions import EndReason, SessionMode, SessionStatus, clock, conf, exceptions, signals
 from typed_sessions.backends.db import SessionStore
+from typed_sessions.backends.redis import SessionStore as RedisSessionStore
 from typed_sessions.checks import messages
-from typed_sessions.formats import JSON, MSGPACK
 from typed_sessions.middleware import RETRY_AFTER
+from typed_sessions.models import StoredSession
 from typed_sessions.session import TypedSession
 from typed_sessions.stores import async_redis, cached_database, database, record, wire
-from typed_sessions.stores.record import Record
-from typed_sessions.transports import BROWSER_LIMIT
-from typed_sessions.working_copy import WorkingCopy
+from typed_sessions.stores.base import Store
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -58,79 +57,121 @@ ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.rst"
 PAGES = (README, *sorted((ROOT / "docs").glob("*.rst")))
 WITH_PYTHON = [page for page in PAGES if ".. code-block:: python\n" in page.read_text(encoding="utf-8")]
+ALL_SIGNALS = [signal for signal in vars(signals).values() if isinstance(signal, Signal)]
+ADA = {"username": "ada", "password": "secret"}
+
+Project = Callable[[Path], ModuleType]
+
+
+def docs(name: str) -> Path:
+    return ROOT / "docs" / f"{name}.rst"
+
+
+# Pages
 
 
 class Block(NamedTuple):
-    """A block of a page. ``file`` is what its first line says, with what follows a comma as ``release``."""
+    """A block of code of a page."""
 
     page: Path
     line: int
-    language: str
     text: str
 
     @property
     def file(self) -> str:
-        return self._header[0]
-
-    @property
-    def release(self) -> str:
-        return self._header[1]
-
-    @property
-    def _header(self) -> tuple[str, str]:
-        found = re.match(r"# (shop/\w+\.py)(?:, release (\d+))?\n", self.text)
-        return (found[1], found[2] or "") if found else ("", "")
+        """What its first line says: a path, perhaps with ``, release 2``."""
+        found = re.match(r"# (shop/\w+\.py(, release \d+)?)\n", self.text)
+        return found[1] if found else ""
 
     def __str__(self) -> str:
         return f"{self.page.name}:{self.line}"
 
 
-_DIRECTIVE = re.compile(
-    r"^(?P<indent> *)\.\. code-block:: (?P<language>\w+)\n\n(?P<text>(?:(?P=indent)    ? ?\S.*\n|(?P=indent)     .*\n|\n)+)",
-    re.M,
+_BLOCK = re.compile(
+    r"""^(?P<indent>\ *)\.\.\ code-block::\ (?P<language>\w+)\n\n
+        (?P<text>(?:(?P=indent)\ {4}.*\n|\n)+)""",
+    re.MULTILINE | re.VERBOSE,
 )
-_LITERAL = re.compile(r"::\n\n((?:    .*\n|\n)+)")
 
 
 @cache
 def blocks(page: Path, language: str = "python") -> list[Block]:
     text = page.read_text(encoding="utf-8")
     return [
-        Block(page, text.count("\n", 0, found.start()) + 1, language, textwrap.dedent(found["text"]).strip() + "\n")
-        for found in _DIRECTIVE.finditer(text)
+        Block(page, text.count("\n", 0, found.start()) + 1, textwrap.dedent(found["text"]).strip() + "\n")
+        for found in _BLOCK.finditer(text)
         if found["language"] == language
     ]
+
+
+def settings_blocks(page: Path) -> list[Block]:
+    return [block for block in blocks(page) if block.file == "shop/settings.py"]
+
+
+def settings_of(block: Block, **given: Any) -> dict[str, Any]:
+    """What a block of settings sets, on top of ``given``."""
+    exec(compile(block.text, str(block), "exec"), given)
+    return {name: value for name, value in given.items() if name.isupper()}
+
+
+def files_of(page: Path) -> dict[str, str]:
+    files: dict[str, str] = {}
+    for block in blocks(page):
+        name, _, release = block.file.partition(", release ")
+        if name != "shop/settings.py":
+            name = f"shop/release_{release}.py" if release else name
+            files[name] = files.get(name, "") + block.text
+    return files
+
+
+def write(directory: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (directory / name).write_text(text, encoding="utf-8")
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
 
 
 def section(page: Path, title: str) -> str:
     """The text under a heading, as far as the next one of the same kind."""
     text = page.read_text(encoding="utf-8")
-    under = re.search(rf"^{re.escape(title)}\n([=-])\1+\n", text, re.M)
-    assert under, f"{page.name} has no heading {title!r}"
-    end = re.search(rf"^.+\n{under[1]}{{4,}}\n", text[under.end() :], re.M)
-    return text[under.end() :][: end.start() if end else None]
+    begin = re.search(rf"^{re.escape(title)}\n([=-])\1+\n", text, re.M)
+    assert begin, f"{page.name} has no heading {title!r}"
+    end = re.search(rf"^.+\n{begin[1]}{{4,}}\n", text[begin.end() :], re.M)
+    return text[begin.end() :][: end.start() if end else None]
 
 
-def settings_of(block: Block, **given: Any) -> dict[str, Any]:
-    """What a block of settings sets, on top of ``given``."""
-    values = {**given}
-    exec(compile(block.text, str(block), "exec"), values)
-    return {name: value for name, value in values.items() if name.isupper()}
+def rows(text: str) -> list[list[str]]:
+    """The first lines of the rows of the simple tables in ``text``, as cells."""
+    found: list[list[str]] = []
+    columns: list[slice] = []
+    for line in text.splitlines():
+        if re.fullmatch(r" *=+( +=+)+", line):
+            starts = [rule.start() for rule in re.finditer(r"=+", line)]
+            columns = [slice(*ends) for ends in zip(starts, [*starts[1:], None], strict=True)]
+        elif not line.strip():
+            columns = []
+        elif columns and not line[columns[0]].startswith(" "):
+            found.append([line[column].strip() for column in columns])
+    return found
 
 
 # The project of a page
 
 
 @pytest.fixture
-def project(tmp_path: Path, settings: Settings) -> Iterator[Callable[[Path], ModuleType]]:
-    """`project(page)` puts README's project and the page's blocks where they can be imported, and gives its views."""
-    receivers = {signal: [*signal.receivers] for signal in (*_signals(), user_logged_in, user_logged_out)}
+def project(tmp_path: Path, settings: Settings) -> Iterator[Project]:
+    """`project(page)` makes README's project with the page's blocks in it importable, and gives its views."""
+    connected = [(signal, [*signal.receivers]) for signal in (*ALL_SIGNALS, user_logged_in)]
     sys.path.insert(0, str(tmp_path))
     settings.TYPED_SESSIONS = {"SESSION_CLASS": "shop.sessions.ShopSession"}
-    settings.SESSION_ENGINE = "typed_sessions.backends.db"
 
     def make(page: Path) -> ModuleType:
-        write(tmp_path, page)
+        (tmp_path / "shop").mkdir()
+        write(tmp_path, {"shop/__init__.py": "", **files_of(README), **files_of(page)})
+        if page != README and "shop/views.py" in files_of(page):
+            (tmp_path / "shop/urls.py").unlink()  # of README's views
         views = importlib.import_module("shop.views")
         settings.ROOT_URLCONF = urlconf(views)
         return views
@@ -139,38 +180,15 @@ def project(tmp_path: Path, settings: Settings) -> Iterator[Callable[[Path], Mod
     sys.path.remove(str(tmp_path))
     for name in [name for name in sys.modules if name.split(".")[0] == "shop"]:
         del sys.modules[name]
-    for signal, connected in receivers.items():
-        signal.receivers = connected
+    for signal, receivers in connected:
+        signal.receivers = receivers
         signal.sender_receivers_cache.clear()
 
 
-def _signals() -> list[Any]:
-    return [getattr(signals, name) for name in dir(signals) if name.startswith("on_")]
-
-
-def write(directory: Path, page: Path) -> None:
-    (directory / "shop").mkdir()
-    (directory / "shop/__init__.py").touch()
-    files = {**_files(README), **_files(page)}
-    if "shop/views.py" in _files(page) and page != README:
-        del files["shop/urls.py"]  # of README's views
-    for name, text in files.items():
-        (directory / name).write_text(text, encoding="utf-8")
-
-
-def _files(page: Path) -> dict[str, str]:
-    files: dict[str, str] = {}
-    for block in blocks(page):
-        name = f"shop/release_{block.release}.py" if block.release else block.file
-        if name != "shop/settings.py":
-            files[name] = files.get(name, "") + block.text
-    return files
-
-
 def urlconf(views: ModuleType) -> ModuleType:
-    """An address for each view, by its name, or by that of its class; arguments are parts of the path."""
-    module = ModuleType("shop.test_urls")
-    module.urlpatterns = list(_patterns(views))  # type: ignore[attr-defined]  # what Django looks for
+    """An address for each view: its name, and its arguments as parts of the path."""
+    module = ModuleType("shop.urls_of_views")
+    vars(module)["urlpatterns"] = list(_patterns(views))
     return module
 
 
@@ -185,43 +203,8 @@ def _patterns(views: ModuleType) -> Iterator[URLPattern]:
             yield path("/".join([name, *(f"<str:{argument}>" for argument in arguments), ""]), view, name=name)
 
 
-def docs(name: str) -> Path:
-    return ROOT / "docs" / f"{name}.rst"
-
-
-def session_of(client: Client) -> Any:
-    """What is stored for a client's browser."""
-    names = {"perm": conf.settings().perm_cookie_name}
-    option = client.cookies.get(conf.settings().option_cookie_name)
-    name = names.get(option.value if option else "", django_settings.SESSION_COOKIE_NAME)
-    return SessionStore(client.cookies[name].value).typed_session
-
-
-# Every page
-
-
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
-def test_every_python_block_says_which_file_it_is(page: Path) -> None:
-    """No Python block escapes the tests for want of a first line that names its file."""
-    assert [str(block) for block in blocks(page) if not block.file] == []
-    written = page.read_text(encoding="utf-8").count(".. code-block:: python\n")
-    assert len(blocks(page)) == written
-
-
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
-def test_every_module_of_a_page_can_be_imported(
-    page: Path, project: Callable[[Path], ModuleType], settings: Settings, tmp_path: Path
-) -> None:
-    """The files that a page shows are modules of one project, with a session class that passes the checks."""
-    project(page)
-    for module in sorted((tmp_path / "shop").glob("*.py")):
-        importlib.import_module(f"shop.{module.stem}")
-    for session_class in _session_classes():
-        settings.TYPED_SESSIONS = {"SESSION_CLASS": session_class}
-        assert checks.run_checks(tags=["typed_sessions"]) == []
-
-
-def _session_classes() -> list[str]:
+def session_classes() -> list[str]:
+    """Dotted paths of the session classes in the project's modules."""
     return [
         f"{name}.{member.__name__}"
         for name, module in sys.modules.items()
@@ -231,334 +214,86 @@ def _session_classes() -> list[str]:
     ]
 
 
-SETTINGS = [block for page in PAGES for block in blocks(page) if block.file == "shop/settings.py"]
-EXPECTED = {
-    'typed_sessions.backends.cache"': ["typed_sessions.W038"],
-    '"typed_sessions.AuthUserSession"': ["typed_sessions.W023"],
-}
-"""Messages that a block of settings is meant to bring, by words in it."""
+@pytest.fixture
+def templates(tmp_path: Path, settings: Settings) -> Path:
+    """A directory in which templates are found."""
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    return tmp_path
 
 
-@pytest.mark.parametrize("block", SETTINGS, ids=str)
-def test_documented_settings_pass_the_checks(
-    block: Block, project: Callable[[Path], ModuleType], settings: Settings
-) -> None:
-    """Each block of settings, put at the end of those of a project, gives no message but those that its page tells of."""
-    project(block.page)
-    given = {name: getattr(settings, name) for name in ("INSTALLED_APPS", "MIDDLEWARE")}
-    given["INSTALLED_APPS"] = [app for app in given["INSTALLED_APPS"] if app != "typed_sessions"]
-    found = settings_of(block, **given)
-    found["INSTALLED_APPS"] = settings.INSTALLED_APPS
-    with override_settings(DEBUG=False, **found):
-        told = [message.id for message in checks.run_checks(tags=["typed_sessions"])]
-        assert told == next((EXPECTED[words] for words in EXPECTED if words in block.text), [])
-        assert conf.problems(found.get("TYPED_SESSIONS", {})) == {}
+def stored(**bag: object) -> Any:
+    """A session that is stored."""
+    store = SessionStore()
+    store.update(bag or {"kept": 1})
+    store.save()
+    return store
 
 
-SHELL = [page for page in PAGES if blocks(page, "pycon")]
+def visit(client: Client, store: SessionStore) -> None:
+    client.cookies["ss-id"] = store.session_key or ""
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("page", SHELL, ids=lambda page: page.name)
-def test_shell_examples_print_what_they_show(page: Path, project: Callable[[Path], ModuleType]) -> None:
-    """What a page shows of a Python shell is what the shell prints."""
-    project(page)
-    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL & 0)
-    report = StringIO()
-    for block in blocks(page, "pycon"):
-        example = doctest.DocTestParser().get_doctest(block.text, {}, str(block), str(page), block.line)
-        runner.run(example, out=report.write)
-    assert runner.failures == 0, report.getvalue()
-    assert runner.tries
-
-
-# README: the quick start
-
-
-class Shop(Server):
-    """README's project, served by its own ``manage.py``."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__()
-        self.directory, self.port = directory, free_port()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def command(self) -> list[str]:
-        manage = str(self.directory / "manage.py")
-        return [
-            "env",
-            "-u",
-            "DJANGO_SETTINGS_MODULE",
-            sys.executable,
-            manage,
-            "runserver",
-            "--noreload",
-            str(self.port),
-        ]
-
-    def answers(self) -> bool:
-        try:
-            return requests.get(f"{self.url}/no-such-page", timeout=5).status_code == 404
-        except requests.ConnectionError:
-            return False
-
-
-def quick_start() -> list[str]:
-    """The lines of a terminal in README's quick start."""
-    found = _LITERAL.findall(section(README, "Quick start"))
-    return [line.strip() for block in found for line in block.splitlines() if line.strip()]
-
-
-def run(line: str, directory: Path) -> str:
-    program, *arguments = line.split()
-    programs = {"django-admin": [sys.executable, "-m", "django"], "python": [sys.executable]}
-    environment = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
-    done = subprocess.run(
-        [*programs[program], *arguments], cwd=directory, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def session_of(client: Client) -> Any:
+    """What is stored of a client's browser."""
+    option = client.cookies.get("ss-opt")
+    return SessionStore(client.cookies["ss-pid" if option and option.value == "perm" else "ss-id"].value).typed_session
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Path:
-    """A new project, with README's files in it and README's first block of settings at the end of its own."""
-    begin = quick_start().index("django-admin startproject shop")
-    run(quick_start()[begin], tmp_path)
-    directory = tmp_path / quick_start()[begin + 1].removeprefix("cd ")
-    for name, text in _files(README).items():
-        (directory / name).write_text(text, encoding="utf-8")
-    add_settings(directory, blocks_of_settings(README)[0])
-    return directory
+def ada(db: None) -> User:
+    return User.objects.create_user(**ADA, first_name="Ada", last_name="Lovelace")
 
 
-def blocks_of_settings(page: Path) -> list[Block]:
-    return [block for block in blocks(page) if block.file == "shop/settings.py"]
+# Every page
 
 
-def add_settings(directory: Path, block: Block, **replaced: str) -> None:
-    text = block.text
-    for old, new in replaced.items():
-        text = text.replace(block_words[old], new)
-    with (directory / "shop/settings.py").open("a", encoding="utf-8") as file:
-        file.write(f"\n{text}")
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_every_python_block_says_which_file_it_is(page: Path) -> None:
+    """No Python block escapes the tests for want of a first line that names its file."""
+    assert [str(block) for block in blocks(page) if not block.file] == []
+    assert len(blocks(page)) == page.read_text(encoding="utf-8").count(".. code-block:: python\n")
 
 
-block_words = {"redis": "redis://127.0.0.1:6379/0"}
-"""What stands in README for an address of the reader's own."""
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=lambda page: page.name)
+def test_every_module_of_a_page_can_be_imported(
+    page: Path, project: Project, settings: Settings, tmp_path: Path
+) -> None:
+    """The files that a page shows are modules of one project, with session classes that pass the checks."""
+    project(page)
+    for module in sorted((tmp_path / "shop").glob("*.py")):
+        importlib.import_module(f"shop.{module.stem}")
+    for session_class in session_classes():
+        settings.TYPED_SESSIONS = {"SESSION_CLASS": session_class}
+        assert checks.run_checks(tags=["typed_sessions"]) == []
 
 
-def test_quick_start_works_as_it_is_written(started: Path) -> None:
-    """README's files and commands, typed into a new project, serve the page that README shows."""
-    assert quick_start()[0] == "pip install django-typed-sessions"
-    migrate, check, runserver = quick_start()[-3:]
-    assert "Applying typed_sessions.0001_initial... OK" in run(migrate, started)
-    assert run(check, started) == "System check identified no issues (0 silenced).\n"
-    assert runserver == "python manage.py runserver"
-    (page,) = re.findall(r"http://127\.0\.0\.1:8000(/add/\S*)", section(README, "Quick start"))
-    (shown,) = blocks(README, "json")
-    with Shop(started) as shop, requests.Session() as browser:
-        answer = browser.get(shop.url + page, timeout=10)
-        assert answer.url == f"{shop.url}/"
-        assert answer.text == shown.text.strip()
-        assert set(browser.cookies.keys()) == {"ss-id"}
+EXPECTED = {'"typed_sessions.backends.cache"': ["typed_sessions.W038"]}
+"""Messages that a block of settings is meant to bring, by what it says."""
 
 
-def test_quick_start_on_redis_stores_what_is_shown(started: Path, valkey: RedisServer) -> None:
-    """README's project on Redis leaves a record like the one that README shows, under the key it shows."""
-    add_settings(started, blocks_of_settings(README)[1], redis=valkey.url)
-    run("python manage.py migrate", started)
-    with Shop(started) as shop:
-        headers = {"User-Agent": "curl/8.5.0"}
-        assert requests.get(f"{shop.url}/add/teapot/", headers=headers, timeout=10).status_code == 200
-    newest, stored = shown_in_redis_cli()
-    client = valkey.client()
-    (session_id,) = client.zrevrange(newest, 0, 0)
-    value = client.get(typed_sessions.urn(session_id.decode()))
-    shown = json.loads(stored)
-    assert _without_what_varies(json.loads(value)) == _without_what_varies(shown)
-    assert list(json.loads(value)) == list(shown)
+@pytest.mark.parametrize("block", [block for page in PAGES for block in settings_blocks(page)], ids=str)
+def test_settings_pass_the_checks(block: Block, project: Project, settings: Settings) -> None:
+    """Each block of settings, at the end of a project's, brings no message but those that its page tells of."""
+    project(block.page)
+    found = settings_of(block, INSTALLED_APPS=[], MIDDLEWARE=settings.MIDDLEWARE)
+    assert found.pop("INSTALLED_APPS") in ([], ["typed_sessions"])
+    with override_settings(DEBUG=False, **found):
+        told = [message.id for message in checks.run_checks(tags=["typed_sessions"])]
+    assert told == next((EXPECTED[text] for text in EXPECTED if text in block.text), [])
 
 
-def shown_in_redis_cli() -> tuple[str, str]:
-    """The key of the index and the record, as README shows them; the session is the same throughout."""
-    (console,) = blocks(README, "console")
-    index, session_id, get, *value = console.text.splitlines()
-    assert get == f"$ redis-cli --raw GET {typed_sessions.urn(session_id)}"
-    assert wire.decode(session_id, _joined(value).encode())
-    return index.removeprefix("$ redis-cli --raw ZREVRANGE ").removesuffix(" 0 0"), _joined(value)
-
-
-def _joined(lines: list[str]) -> str:
-    return "".join(line.strip() for line in lines)
-
-
-def _without_what_varies(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: type(value) if name in {"id", "nonce", *CLOCKS} else value for name, value in record.items()}
-
-
-CLOCKS = ("seen", "expires", "created", "modified")
-
-
-def test_storing_shows_the_same_record_as_the_readme() -> None:
-    """The record in `Storing sessions` is README's, and its table has each part of one."""
-    (shown,) = blocks(docs("storing"), "json")
-    assert _joined(shown.text.splitlines()) == shown_in_redis_cli()[1]
-    parts = section(docs("storing"), "The record")
-    assert [name for name in Record.__struct_fields__ if f"``{name}``" not in parts] == []
-
-
-def test_demo_prints_what_the_readme_shows(tmp_path: Path) -> None:
-    """`manage.py demo` prints the lines that README shows, but for the place of the database."""
-    (shown,) = blocks(README, "text")
-    environment = {**os.environ, "TYPED_SESSIONS_DEMO_DIR": str(tmp_path / ".demo"), "NO_COLOR": "1"}
-    del environment["DJANGO_SETTINGS_MODULE"]
-    command = [sys.executable, str(ROOT / "manage.py"), "demo", "--no-serve"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.replace(f"{tmp_path}/", "").split() == shown.text.split()
-
-
-# README: tables
-
-
-def rows(text: str) -> list[list[str]]:
-    """The cells of the simple tables in ``text``, without the lines that go on in the next row."""
-    found: list[list[str]] = []
-    starts: list[int] = []
-    for line in text.splitlines():
-        if re.fullmatch(r" *=+( +=+)+", line):
-            starts = [mark.start() for mark in re.finditer(r"=+", line)]
-        elif starts and line[starts[0] : starts[0] + 1].strip():
-            found.append([line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)])
-        elif not line.strip():
-            starts = []
-    return found
-
-
-def test_readme_lifetimes_are_the_defaults() -> None:
-    """REQ-S56: the lifetimes in README's table are those of the settings."""
-    with override_settings(TYPED_SESSIONS={}):
-        defaults = conf.settings()
-        seconds = {
-            "``TEMP_EXPIRY``": defaults.temp_seconds,
-            "``PERM_EXPIRY``": defaults.perm_seconds,
-            "``ABSOLUTE_EXPIRY``": defaults.absolute_seconds,
-            "``TOUCH_INTERVAL``": defaults.touch_interval,
-        }
-    table = {row[1]: row[2] for row in rows(section(README, "How long a session lives")) if row[1].startswith("``")}
-    assert {name: _seconds(span) for name, span in table.items()} == seconds
-
-
-def _seconds(span: str) -> int:
-    number, unit = span.split()
-    return int(timedelta(**{unit: int(number)}).total_seconds())
-
-
-def test_readme_names_every_engine() -> None:
-    """README's table of engines has the modules of `typed_sessions.backends` that can be a SESSION_ENGINE."""
-    table = {row[0].strip("`.") for row in rows(section(README, "Which engine")) if row[0].startswith("``.")}
-    modules = (ROOT / "typed_sessions/backends").glob("*.py")
-    engines = {module.stem for module in modules if "class SessionStore(base.SessionStore)" in module.read_text()}
-    assert table == engines
-
-
-def test_readme_names_every_error() -> None:
-    """README's table of errors has each exception of the package that can reach a project."""
-    text = section(README, "Errors")
-    raised = [
-        name for name, member in vars(exceptions).items() if isinstance(member, type) and issubclass(member, Exception)
-    ]
-    hidden = {"TypedSessionError", "UnreadableRecord"}  # the base, and one that the engine takes care of
-    assert [name for name in raised if name not in hidden and f"``{name}``" not in text] == []
-    assert f"``Retry-After: {RETRY_AFTER}``" in section(docs("storing"), "When a store does not answer")
-
-
-def test_readme_has_the_commands() -> None:
-    """README has the two commands that take a machine with Python, pip and git to the shop and to the tests."""
-    begin = "python3 -m venv .venv && .venv/bin/pip install -e"
-    commands = [line.strip() for line in section(README, "See it run").splitlines() if begin in line]
-    assert commands == [
-        f'{begin} ".[demo]" && .venv/bin/python manage.py demo',
-        f'{begin} ".[test]" && .venv/bin/python -m pytest',
-    ]
-
-
-def test_readme_quotes_the_measured_table() -> None:
-    """The table between the marks in README is the one in `Benchmarks`."""
-    quoted = re.compile(r"\.\. begin measured table\n(.*)\.\. end measured table", re.S)
-    here, there = (quoted.search(page.read_text(encoding="utf-8")) for page in (README, docs("benchmarks")))
-    assert here and there and here[1] == there[1]
-
-
-def test_readme_links_lead_somewhere() -> None:
-    """Each relative link of README is a file of the repository."""
-    targets = re.findall(r"<([^>:]+\.rst)>`__", README.read_text(encoding="utf-8"))
-    assert targets
-    assert [target for target in targets if not (ROOT / target).is_file()] == []
-
-
-def test_package_index_can_render_the_readme() -> None:
-    """README is plain reStructuredText, without a single complaint: a package index refuses it otherwise."""
-    docutils = pytest.importorskip("docutils.core")
-    complaints = StringIO()
-    overrides = {"file_insertion_enabled": False, "raw_enabled": False, "report_level": 1, "warning_stream": complaints}
-    docutils.publish_string(README.read_text(encoding="utf-8"), writer="html5", settings_overrides=overrides)
-    assert complaints.getvalue() == ""
-
-
-# Reference tables
-
-
-def test_settings_page_has_every_key_and_default() -> None:
-    """The table of settings, and the block with all of them, are what `conf` knows."""
-    text = docs("settings").read_text(encoding="utf-8")
-    defaults = {name: getattr(conf.Settings(), name.lower()) for name in conf.RULES}
-    table = re.findall(r"^   \* - ``([A-Z_]+)``\n     - ``(.+)``$", text, re.M)
-    assert {key: eval(default, {"timedelta": timedelta}) for key, default in table} == defaults
-    (block,) = blocks(docs("settings"))
-    assert settings_of(block)["TYPED_SESSIONS"] == defaults
-    assert [key for key, _ in table] == list(settings_of(block)["TYPED_SESSIONS"]) == list(conf.RULES)
-
-
-def test_every_check_is_documented() -> None:
-    """`System checks` has each id that the package can give, once, and no other."""
-    documented = re.findall(
-        r"^``(typed_sessions\.[EW]\d{3})``", docs("system-checks").read_text(encoding="utf-8"), re.M
-    )
-    assert documented == sorted(documented, key=lambda check: check[-3:])
-    assert Counter(documented) == Counter(dict.fromkeys(check_ids(), 1))
-
-
-def test_mentioned_checks_exist() -> None:
-    """An id of a check that any page speaks of is one that the package can give."""
-    mentioned = {found for page in PAGES for found in re.findall(r"\b[EW]\d{3}\b", page.read_text(encoding="utf-8"))}
-    django_s = {"W010", "W015"}
-    assert mentioned - django_s <= {check[-4:] for check in check_ids()}
-
-
-def check_ids() -> set[str]:
-    """Read from the calls in the source, so that a check which nothing here provokes is found too."""
-    letters = {"error": messages.error, "warning": messages.warning}
-    calls = [
-        node
-        for module in (ROOT / "typed_sessions/checks").glob("*.py")
-        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in letters
-    ]
-    made = [letters[ast.unparse(call.func)](ast.literal_eval(call.args[0]), "", "") for call in calls]
-    return {str(message.id) for message in made}
-
-
-def test_reference_has_every_public_name() -> None:
-    """The reference lists all that `typed_sessions`, its authentication, signals and exceptions offer."""
-    text = docs("reference").read_text(encoding="utf-8")
-    public = {*typed_sessions.__all__, *(name for name in dir(signals) if name.startswith("on_"))}
-    public |= {name for name in ("login", "alogin", "logout", "alogout", "TypedSessionBackend") if hasattr(auth, name)}
-    assert [name for name in sorted(public) if not re.search(rf"^\.\. auto\w+:: {name}\b", text, re.M)] == []
-    assert ".. automodule:: typed_sessions.exceptions\n   :members:" in text
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "pycon")], ids=lambda page: page.name)
+def test_shell_prints_what_is_shown(page: Path, project: Project) -> None:
+    """What a page shows of a Python shell is what the shell prints."""
+    project(page)
+    report = StringIO()
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    for block in blocks(page, "pycon"):
+        example = doctest.DocTestParser().get_doctest(block.text, {}, str(block), str(page), block.line)
+        runner.run(example, out=report.write)
+    assert report.getvalue() == ""
+    assert runner.tries
 
 
 FIGURES = [
@@ -571,295 +306,504 @@ FIGURES = [
     ("storing", "longer than a second", cached_database.SLOW_READ, 1),
     ("storing", "at most 50 for each event loop", async_redis.MAX_CONNECTIONS, 50),
     ("storing", "1,000 to a", database._SWEEP, 1000),
-    ("cookies-and-lifetimes", "400 days", BROWSER_LIMIT, timedelta(days=400)),
+    ("storing", "``Retry-After: 1``", RETRY_AFTER, 1),
+    ("cookies-and-lifetimes", "400 days", conf.BROWSER_LIMIT, timedelta(days=400)),
 ]
 
 
-@pytest.mark.parametrize(("page", "words", "actual", "told"), FIGURES, ids=lambda value: str(value))
-def test_figures_are_the_package_s(page: str, words: str, actual: object, told: object) -> None:
+@pytest.mark.parametrize(("page", "told", "actual", "figure"), FIGURES, ids=str)
+def test_figures_are_those_of_the_code(page: str, told: str, actual: object, figure: object) -> None:
     """A figure that a page names is the one in the code."""
-    assert words in " ".join(docs(page).read_text(encoding="utf-8").split())
-    assert actual == told
+    assert told in words(docs(page).read_text(encoding="utf-8"))
+    assert actual == figure
 
 
-# What the pages promise
+# README: what a reader types
+
+
+class Shop(Server):
+    """A project, served by its own ``manage.py``."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self.directory, self.port = directory, free_port()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def command(self) -> list[str]:
+        manage = str(self.directory / "manage.py")
+        # pytest's own settings must not reach it.
+        program = ["env", "-u", "DJANGO_SETTINGS_MODULE", sys.executable, manage]
+        return [*program, "runserver", "--noreload", str(self.port)]
+
+    def answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/no-such-page", timeout=5).status_code == 404
+        except requests.ConnectionError:
+            return False
+
+
+def quick_start() -> list[str]:
+    """The lines for a terminal in README's quick start."""
+    literal = re.findall(r"::\n\n((?: {4}.*\n|\n)+)", section(README, "Quick start"))
+    return [line.strip() for block in literal for line in block.splitlines() if line.strip()]
+
+
+def run(line: str, directory: Path, **environment: str) -> str:
+    program, *arguments = line.split()
+    command = [sys.executable, "-m", "django"] if program == "django-admin" else [sys.executable]
+    inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    done = subprocess.run(
+        [*command, *arguments], cwd=directory, env={**inherited, **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+def add_settings(directory: Path, text: str) -> None:
+    with (directory / "shop/settings.py").open("a", encoding="utf-8") as file:
+        file.write(f"\n{text}")
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Path:
+    """A new project with README's files in it, and README's first block of settings at the end of its own."""
+    start, change = quick_start()[1:3]
+    run(start, tmp_path)
+    directory = tmp_path / change.removeprefix("cd ")
+    write(directory, files_of(README))
+    add_settings(directory, settings_blocks(README)[0].text)
+    return directory
+
+
+def test_quick_start_works_as_it_is_written(started: Path) -> None:
+    """README's files and commands, typed into a new project, serve the page that README shows."""
+    install, *_, migrate, check, serve = quick_start()
+    assert install == "pip install django-typed-sessions"
+    assert "Applying typed_sessions.0001_initial... OK" in run(migrate, started)
+    assert run(check, started) == "System check identified no issues (0 silenced).\n"
+    assert serve == "python manage.py runserver"
+    (page,) = re.findall(r"http://127\.0\.0\.1:8000(/add/\S*)", section(README, "Quick start"))
+    (shown,) = blocks(README, "json")
+    with Shop(started) as shop, requests.Session() as browser:
+        answer = browser.get(shop.url + page, timeout=10)
+        assert (answer.url, answer.text) == (f"{shop.url}/", shown.text.strip())
+        assert set(browser.cookies.keys()) == {"ss-id"}
+
+
+def test_quick_start_on_redis_stores_what_is_shown(started: Path, valkey: RedisServer) -> None:
+    """README's project on Redis leaves a record like the one that README shows, where README finds it."""
+    add_settings(started, settings_blocks(README)[1].text.replace("redis://127.0.0.1:6379/0", valkey.url))
+    run("python manage.py migrate", started)
+    with Shop(started) as shop, requests.Session() as browser:
+        assert browser.get(f"{shop.url}/add/teapot/", headers={"User-Agent": "curl/8.5.0"}, timeout=10).ok
+    shown = in_redis_cli()
+    client: Any = valkey.client()
+    (session_id,) = client.zrevrange(shown.newest, 0, 0)
+    value = json.loads(client.get(typed_sessions.urn(session_id.decode())))
+    assert like(value) == like(json.loads(shown.record))
+    assert list(value) == list(json.loads(shown.record))
+
+
+class InRedisCli(NamedTuple):
+    newest: str
+    record: str
+
+
+def in_redis_cli() -> InRedisCli:
+    """What README finds with redis-cli; the session is the same throughout, and its record is one that is read."""
+    (console,) = blocks(README, "console")
+    newest, session_id, get, *value = console.text.splitlines()
+    assert get == f"$ redis-cli --raw GET {typed_sessions.urn(session_id)}"
+    shown = InRedisCli(newest.split()[-3], "".join(line.strip() for line in value))
+    assert isinstance(wire.decode(session_id, shown.record.encode()), record.Record)
+    return shown
+
+
+def like(value: dict[str, Any]) -> dict[str, Any]:
+    """A record without what differs from one visit to the next."""
+    varying = {"id", "nonce", "seen", "expires", "created", "modified"}
+    return {name: type(part) if name in varying else part for name, part in value.items()}
+
+
+def test_storing_shows_the_same_record() -> None:
+    """The record in `Storing sessions` is README's, and its table has each part of one."""
+    (shown,) = blocks(docs("storing"), "json")
+    assert "".join(line.strip() for line in shown.text.splitlines()) == in_redis_cli().record
+    text = section(docs("storing"), "The record")
+    assert [name for name in record.Record.__struct_fields__ if f"``{name}``" not in text] == []
+
+
+def test_demo_prints_what_is_shown(tmp_path: Path) -> None:
+    """`manage.py demo` prints the lines that README shows, but for the directory of the database."""
+    (shown,) = blocks(README, "text")
+    environment = {"TYPED_SESSIONS_DEMO_DIR": str(tmp_path / ".demo"), "NO_COLOR": "1"}
+    printed = run(f"python {ROOT / 'manage.py'} demo --no-serve", tmp_path, **environment)
+    assert printed.replace(str(tmp_path), "...").split() == shown.text.split()
+
+
+def test_readme_has_the_two_commands() -> None:
+    """README has the commands that take a machine with Python, pip and git to the shop, and to the tests."""
+    begin = "python3 -m venv .venv && .venv/bin/pip install -e"
+    assert [line.strip() for line in section(README, "See it run").splitlines() if begin in line] == [
+        f'{begin} ".[demo]" && .venv/bin/python manage.py demo',
+        f'{begin} ".[test]" && .venv/bin/python -m pytest',
+    ]
+
+
+# README: what a reader looks up
+
+
+def test_s56_lifetimes_are_the_defaults() -> None:
+    """The lifetimes in README's table are those of the settings."""
+    with override_settings(TYPED_SESSIONS={}):
+        defaults = conf.settings()
+    seconds = {
+        "``TEMP_EXPIRY``": defaults.temp_seconds,
+        "``PERM_EXPIRY``": defaults.perm_seconds,
+        "``ABSOLUTE_EXPIRY``": defaults.absolute_seconds,
+        "``TOUCH_INTERVAL``": defaults.touch_interval,
+    }
+    table = [row[1:3] for row in rows(section(README, "How long a session lives")) if row[1].startswith("``")]
+    assert {name: _seconds(*span.split()) for name, span in table} == seconds
+
+
+def _seconds(number: str, unit: str) -> int:
+    return int(timedelta(**{unit: int(number)}).total_seconds())
+
+
+def test_readme_has_every_engine() -> None:
+    """README's table of engines has the modules of `typed_sessions.backends` that can be a SESSION_ENGINE."""
+    text = section(README, "Which engine")
+    modules = (ROOT / "typed_sessions/backends").glob("*.py")
+    engines = {module.stem for module in modules if "class SessionStore(base." in module.read_text()}
+    assert {*re.findall(r"^``typed_sessions\.backends\.(\w+)``", text, re.M)} == engines
+
+
+def test_readme_has_every_error() -> None:
+    """README's table of errors has each exception of the package that can reach a project."""
+    text = section(README, "Errors")
+    raised = {name for name, member in vars(exceptions).items() if inspect.isclass(member) and _is_error(member)}
+    hidden = {"TypedSessionError", "UnreadableRecord"}  # the base, and one that the engine takes care of
+    assert [name for name in raised - hidden if f"``{name}``" not in text] == []
+
+
+def _is_error(member: type) -> bool:
+    return issubclass(member, exceptions.TypedSessionError)
+
+
+def test_readme_quotes_the_measured_table() -> None:
+    """What is between the marks in README is what is between them in `Benchmarks`."""
+    quoted = re.compile(r"\.\. begin measured table\n(.*)\.\. end measured table", re.S)
+    assert quoted.findall(README.read_text()) == quoted.findall(docs("benchmarks").read_text())
+
+
+def test_readme_links_lead_somewhere() -> None:
+    """Each relative link of README is a file of the repository."""
+    targets = re.findall(r"<([^>:]+\.rst)>`__", README.read_text(encoding="utf-8"))
+    assert targets
+    assert [target for target in targets if not (ROOT / target).is_file()] == []
+
+
+def test_package_index_can_render_the_readme() -> None:
+    """README is plain reStructuredText without a complaint; a package index refuses it otherwise."""
+    core = pytest.importorskip("docutils.core")
+    complaints = StringIO()
+    overrides = {"file_insertion_enabled": False, "raw_enabled": False, "report_level": 1, "warning_stream": complaints}
+    core.publish_string(README.read_text(encoding="utf-8"), writer="html5", settings_overrides=overrides)
+    assert complaints.getvalue() == ""
+
+
+# Reference
+
+
+def test_settings_page_has_every_key_and_default() -> None:
+    """The table of settings, and the block with all of them, are what `conf` knows."""
+    defaults = {name: getattr(conf.Settings(), name.lower()) for name in conf.RULES}
+    text = docs("settings").read_text(encoding="utf-8")
+    table = re.findall(r"^   \* - ``([A-Z_]+)``\n     - ``(.+)``$", text, re.M)
+    (block,) = blocks(docs("settings"))
+    shown = settings_of(block)["TYPED_SESSIONS"]
+    assert {key: eval(default, {"timedelta": timedelta}) for key, default in table} == shown == defaults
+    assert [key for key, _ in table] == list(shown) == list(conf.RULES)
+
+
+def check_ids() -> set[str]:
+    """Read from the calls in the source, so that a check which nothing here provokes is found too."""
+    makers: dict[str, Callable[..., checks.CheckMessage]] = {"error": messages.error, "warning": messages.warning}
+    calls = [
+        node
+        for module in (ROOT / "typed_sessions/checks").glob("*.py")
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in makers
+    ]
+    return {str(makers[ast.unparse(call.func)](ast.literal_eval(call.args[0]), "", "").id) for call in calls}
+
+
+def test_every_check_is_documented() -> None:
+    """`System checks` has each id that the package can give, once and in order, and no other."""
+    text = docs("system-checks").read_text(encoding="utf-8")
+    documented = re.findall(r"^``(typed_sessions\.[EW]\d{3})``", text, re.M)
+    assert Counter(documented) == Counter(check_ids())
+    assert [check[-3:] for check in documented] == sorted(check[-3:] for check in documented)
+
+
+def test_mentioned_checks_exist() -> None:
+    """An id that any page speaks of is one that the package can give, or Django."""
+    mentioned = {found for page in PAGES for found in re.findall(r"\b[EW]\d{3}\b", page.read_text(encoding="utf-8"))}
+    assert mentioned - {check[-4:] for check in check_ids()} == {"W010"}
+
+
+def test_reference_has_every_public_name() -> None:
+    """The reference lists what `typed_sessions`, its authentication and its signals offer."""
+    own = [name for name, signal in vars(signals).items() if isinstance(signal, Signal)]
+    authentication = ["TypedSessionBackend", "login", "alogin", "logout", "alogout"]
+    listed = set(re.findall(r"^\.\. auto\w+:: (\w+)", docs("reference").read_text(encoding="utf-8"), re.M))
+    assert [name for name in (*typed_sessions.__all__, *own, *authentication) if name not in listed] == []
+
+
+def test_sessions_page_has_every_rule_option_and_property() -> None:
+    """Each rule of `merge`, each option of a field, each property and each field of the base class has its line."""
+    options = section(docs("sessions"), "Options of a field")
+    rules = ("last", "add", "max", "min", "union", "append", "refuse")
+    assert [rule for rule in rules if f'``"{rule}"``' not in options] == []
+    own = {*inspect.signature(typed_sessions.session_field).parameters} - {"metadata", "field_options"}
+    assert [name for name in own if f"\n``{name}``\n" not in options] == []
+    facts = section(docs("sessions"), "What every session knows")
+    names = {name for name, member in vars(TypedSession).items() if isinstance(member, property) and name[0] != "_"}
+    names |= {declared.name for declared in fields(typed_sessions.AuthUserSession)}
+    assert [name for name in names if f"``{name}``" not in facts] == []
+
+
+def test_every_status_is_explained() -> None:
+    """Each status has its line in the table."""
+    table = rows(section(docs("cookies-and-lifetimes"), "What became of a session"))
+    assert [row[0].strip("`") for row in table] == [status.value for status in SessionStatus]
+
+
+def test_every_verb_is_explained() -> None:
+    """`Writing a store` has each verb of a store."""
+    text = section(docs("writing-a-store"), "The contract")
+    verbs = {name for name in vars(Store) if not name.startswith(("_", "a")) and name != "format"}
+    assert [name for name in verbs if not re.search(rf"``{name}\b", text)] == []
+
+
+# Sessions
 
 
 @pytest.mark.django_db
-def test_sessions_page(
-    client: Client, project: Callable[[Path], ModuleType], tmp_path: Path, settings: Settings
-) -> None:
-    """The views of `Sessions` do with the session what the page says."""
-    views = project(docs("sessions"))
-    (tmp_path / "cart.html").write_text("{{ lines|length }} lines, {{ request.typed_session.total }}")
-    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
-    sessions = sys.modules["shop.sessions"]
-
-    @contextmanager
-    def session() -> Iterator[Any]:
-        store = SessionStore(client.cookies["ss-id"].value)
-        yield store.typed_session
-        store.save()
-
+def test_views_of_the_sessions_page(client: Client, project: Project, templates: Path) -> None:
+    """Every way to the session is a way to the same one, and every change in it is stored."""
+    project(docs("sessions"))
+    (templates / "cart.html").write_text("{{ lines|length }} lines, {{ request.typed_session.total }}")
+    line = sys.modules["shop.sessions"].CartLine("cup", 2, Decimal("1.50"))
     client.get("/plain/")
     assert client.get("/checked_by_type/").json() == {"currency": "GBP", "total": "0.00"}
     client.get("/annotated/")
-    with session() as stored:
-        assert stored.currency == "USD"
-        stored.cart.append(sessions.CartLine("cup", 2, views.ShopSession().total + 3))
-        stored.page_views = 4
+    store: Any = SessionStore(client.cookies["ss-id"].value)
+    assert store.typed_session.currency == "USD"
+    store.typed_session.cart.append(line)
+    store.save()
     client.get("/engrave/cup/Ada/")
     client.get("/engrave/cup/Grace/")
-    with session() as stored:
-        assert stored.cart[0].options == {"engraving": ["Ada", "Grace"]}
-    assert client.get("/Cart/").content == b"1 lines, 6.00"
-    client.get("/in_pounds/")
-    with session() as stored:
-        assert (stored.currency, len(stored.cart), stored.page_views) == ("GBP", 1, 4)
-    client.get("/start_over/")
-    with session() as stored:
-        assert (stored.currency, stored.cart, stored.page_views) == ("GBP", [], 0)
-    assert client.get("/import_list/?sku=a&sku=b").content == b"2"
-    assert client.get("/import_list/", {"sku": "x" * 70_000}).status_code == 413
-    with session() as stored:
-        assert stored.cart == []
+    assert session_of(client).cart[0].options == {"engraving": ["Ada", "Grace"]}
+    assert client.get("/Cart/").content == b"1 lines, 3.00"
 
 
 @pytest.mark.django_db
-def test_bag_of_the_sessions_page(client: Client, project: Callable[[Path], ModuleType]) -> None:
-    """A change inside a value of the bag is saved, beside the fields."""
+def test_session_can_be_replaced(client: Client, project: Project) -> None:
+    """An object that is assigned to request.typed_session is what is stored."""
     project(docs("sessions"))
-    client.get("/remember_tab/")
-    client.get("/remember_tab/")
+    client.get("/import_list/?sku=cup")
+    client.get("/in_pounds/")
+    assert (session_of(client).currency, len(session_of(client).cart)) == ("GBP", 1)
+    client.get("/start_over/")
+    assert (session_of(client).currency, session_of(client).cart) == ("GBP", [])
+
+
+@pytest.mark.django_db
+def test_view_can_answer_to_what_is_in_the_way_of_saving(client: Client, project: Project) -> None:
+    """A cart beyond MAX_BYTES is answered by the view, and an empty one is stored."""
+    project(docs("sessions"))
+    assert client.get("/import_list/?sku=a&sku=b").content == b"2"
+    assert client.get("/import_list/", {"sku": "x" * 70_000}).status_code == 413
+    assert session_of(client).cart == []
+
+
+@pytest.mark.django_db
+def test_bag_and_fields_are_kept_side_by_side(client: Client, project: Project) -> None:
+    """A change inside a value of the bag is stored, and leaves the fields alone."""
+    project(docs("sessions"))
     client.get("/plain/")
+    client.get("/remember_tab/")
+    client.get("/remember_tab/")
     assert client.get("/tab/").json() == {"tab": "offers", "steps": ["offers", "offers"]}
     assert session_of(client).currency == "GBP"
 
 
 @pytest.mark.django_db
-def test_explicit_saving_of_the_sessions_page(
-    client: Client, project: Callable[[Path], ModuleType], settings: Settings
-) -> None:
+def test_explicit_saving(client: Client, project: Project, settings: Settings) -> None:
     """With SAVE="explicit", a change is kept if, and only if, the view saves it."""
     project(docs("sessions"))
-    (block,) = blocks_of_settings(docs("sessions"))
-    settings.TYPED_SESSIONS = settings_of(block)["TYPED_SESSIONS"]
+    settings.TYPED_SESSIONS = settings_of(settings_blocks(docs("sessions"))[0])["TYPED_SESSIONS"]
     client.get("/keep_currency/USD/")
     assert client.get("/try_currency/GBP/").content == b"GBP"
     assert session_of(client).currency == "USD"
-    client.get("/remember_tab/")
-    assert session_of(client).currency == "USD"
 
 
-async def test_async_view_of_the_sessions_page(
-    db: None, async_client: AsyncClient, project: Callable[[Path], ModuleType]
-) -> None:
-    """The async view saves what it changed."""
+async def test_async_view(db: None, async_client: AsyncClient, project: Project) -> None:
+    """The async view changes the session of the next request."""
     project(docs("sessions"))
     assert (await async_client.get("/asynchronous/")).json() == {"visited": ["asynchronous"]}
-    assert (await async_client.get("/asynchronous/")).json() == {"visited": ["asynchronous"]}
+    assert await StoredSession.objects.filter(data__contains="asynchronous").acount() == 1
 
 
-def test_sessions_page_knows_every_merge_rule_and_option() -> None:
-    """Each rule of `merge`, each option of a field, and each property of a session has its line."""
-    options = section(docs("sessions"), "Options of a field")
-    rules = ("last", "add", "max", "min", "union", "append", "refuse")
-    assert [rule for rule in rules if f'``"{rule}"``' not in options] == []
-    signature = inspect.signature(typed_sessions.session_field)
-    own = [name for name in signature.parameters if name not in ("metadata", "field_options")]
-    assert [name for name in own if f"\n``{name}``\n" not in options] == []
-    facts = section(docs("sessions"), "What every session knows")
-    properties = [name for name, member in vars(TypedSession).items() if isinstance(member, property)]
-    shown = [name for name in properties if not name.startswith("_")]
-    assert [name for name in shown if f"``{name}``" not in facts] == []
-    names = [declared.name for declared in fields(typed_sessions.AuthUserSession)]
-    assert [name for name in names if f"``{name}``" not in facts] == []
+# Cookies, signing in
 
 
-def test_states_are_all_explained() -> None:
-    """Each status has its line, and no reason is named that does not exist."""
-    text = section(docs("cookies-and-lifetimes"), "What became of a session")
-    assert [status.value for status in typed_sessions.SessionStatus if f"\n``{status.value}``" not in text] == []
-    assert set(re.findall(r"``(logged_out|rotated|\w+_idle|\w+_absolute|undecodable)``", text)) <= {
-        reason.value for reason in typed_sessions.EndReason
-    }
-
-
-@pytest.mark.django_db
 @pytest.mark.parametrize("page", [README, docs("cookies-and-lifetimes")], ids=lambda page: page.name)
-def test_names_with_a_prefix(page: Path, project: Callable[[Path], ModuleType], settings: Settings) -> None:
+def test_s46_names_with_a_prefix(page: Path, client: Client, project: Project, settings: Settings, ada: User) -> None:
     """With the settings for HTTPS, all three cookies are ones that a browser takes under a `__Host-` name."""
     project(docs("signing-in"))
-    (block,) = [block for block in blocks_of_settings(page) if "__Host-" in block.text]
-    for name, value in settings_of(block).items():
-        setattr(settings, name, value)
-    get_user_model().objects.create_user("ada", password="secret")
-    client = Client()
-    client.post("/sign_in_by_api/", {"username": "ada", "password": "secret", "remember": "yes"}, secure=True)
-    ours = {name: cookie for name, cookie in client.cookies.items() if name.startswith("__Host-")}
-    assert set(ours) == {"__Host-ss-id", "__Host-ss-pid", "__Host-ss-opt"}
-    assert all(cookie["secure"] and cookie["path"] == "/" and not cookie["domain"] for cookie in ours.values())
-    client.post("/sign_out/", secure=True)
-    assert all(cookie["secure"] and cookie["max-age"] == 0 for name, cookie in client.cookies.items() if name in ours)
+    (block,) = [block for block in settings_blocks(page) if "__Host-" in block.text]
+    with override_settings(**settings_of(block)):
+        client.post("/sign_in_by_api/", {**ADA, "remember": "yes"}, secure=True)
+        ours = [cookie for name, cookie in client.cookies.items() if name.startswith("__Host-ss-")]
+        assert [cookie["path"] for cookie in ours if cookie["secure"] and not cookie["domain"]] == ["/"] * 3
+        client.post("/sign_out/", secure=True)
+    ours = [cookie for name, cookie in client.cookies.items() if name.startswith("__Host-ss-")]
+    assert [cookie["max-age"] for cookie in ours if cookie["secure"]] == [0] * 3
 
 
 @pytest.mark.django_db
-def test_welcome_of_the_cookies_page(
-    client: Client, project: Callable[[Path], ModuleType], monkeypatch: pytest.MonkeyPatch
+def test_view_that_tells_what_became_of_a_session(
+    client: Client, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The view tells a visitor with a session that expired, ended or was lost what became of it."""
+    """A visitor whose session has expired, was ended or was lost is told so."""
     project(docs("cookies-and-lifetimes"))
-    now = typed_sessions.clock.now()
-    monkeypatch.setattr("typed_sessions.clock.now", lambda: now)
-
-    def welcome(store: SessionStore) -> bytes:
-        client.cookies["ss-id"] = store.session_key or ""
-        return client.get("/welcome/").content
-
-    def stored() -> SessionStore:
-        store = SessionStore()
-        store["kept"] = True
-        store.save()
-        return store
-
-    assert client.get("/welcome/").content == b"Hello."
-    assert welcome(stored()) == b"Hello."
-    ended = stored()
+    begun = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: begun)
+    ended, lost, live = stored(), stored(), stored()
     SessionStore(ended.session_key).delete()
-    assert welcome(ended) == b"You have signed out in another window."
-    lost = stored()
-    typed_sessions.models.StoredSession.objects.filter(pk=lost.typed_session.id).delete()
-    assert welcome(lost) == b"We have lost your cart. We are sorry."
-    expired = stored()
-    now += 15 * 24 * 3600
-    assert welcome(expired) == b"You were away for a while. Please sign in again."
+    StoredSession.objects.filter(pk=lost.typed_session.id).delete()
+    assert client.get("/welcome/").content == b"Hello."
+    for store, greeting in ((live, b"Hello."), (ended, b"You have signed out"), (lost, b"We have lost")):
+        visit(client, store)
+        assert client.get("/welcome/").content.startswith(greeting)
+    monkeypatch.setattr(clock, "now", lambda: begun + 15 * 24 * 3600)
+    visit(client, live)
+    assert client.get("/welcome/").content.startswith(b"You were away")
 
 
-@pytest.mark.django_db
-def test_signing_in_page(
-    client: Client, project: Callable[[Path], ModuleType], tmp_path: Path, settings: Settings
-) -> None:
-    """Sign-in by form and by API choose the mode, fill the session, and keep of the visitor's what carries over."""
+def test_sign_in_by_form(client: Client, project: Project, templates: Path, ada: User) -> None:
+    """The right password makes a permanent session, filled from user and visitor; a wrong one changes nothing."""
     project(docs("signing-in"))
-    (tmp_path / "sign_in.html").write_text("{{ form }}")
-    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
-    get_user_model().objects.create_user("ada", password="secret", first_name="Ada", last_name="Lovelace")
-    store = SessionStore()
+    (templates / "sign_in.html").write_text("{{ form.errors }}")
+    store = stored()
     store.typed_session.cart, store.typed_session.landing_page = ["cup"], "/spring/"
-    store["kept"] = 1
     store.save()
-    client.cookies["ss-id"] = store.session_key or ""
-    form = {"username": "ada", "password": "secret", "remember": "on"}
-    assert client.post("/SignIn/", {**form, "password": "wrong"}).status_code == 200
+    visit(client, store)
+    assert client.post("/SignIn/", {**ADA, "password": "wrong", "remember": "on"}).status_code == 200
     assert session_of(client).id == store.typed_session.id
-    assert client.post("/SignIn/?next=/", form).status_code == 302
+    assert client.post("/SignIn/?next=/", {**ADA, "remember": "on"}).status_code == 302
     session = session_of(client)
-    assert (session.mode, session.is_authenticated) == (typed_sessions.SessionMode.PERM, True)
+    assert (session.mode, session.is_authenticated) == (SessionMode.PERM, True)
     assert (session.cart, session.landing_page, session.greeting) == (["cup"], "", "Welcome back, Ada Lovelace")
-    assert SessionStore(store.session_key).typed_session.end_reason is typed_sessions.EndReason.ROTATED
-    answer = client.post("/sign_in_by_api/", {**form, "remember": "no"})
-    assert answer.content.decode() == session_of(client).id
-    assert session_of(client).mode is typed_sessions.SessionMode.TEMP
-    assert SessionStore(session._facts.token.text).typed_session.end_reason is typed_sessions.EndReason.ROTATED
-    assert client.post("/sign_in_by_api/", {**form, "password": "wrong"}).status_code == 403
-    client.post("/sign_out/")
-    assert {name for name, cookie in client.cookies.items() if not cookie["max-age"] and name != "csrftoken"} >= {
-        "ss-id"
-    }
+    assert SessionStore(store.session_key).typed_session.end_reason is EndReason.ROTATED
 
 
-@pytest.mark.django_db
-def test_order_of_events(
-    client: Client, project: Callable[[Path], ModuleType], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Hooks, signals and stored records come in the order in which `Signing in` has them."""
+def test_sign_in_by_credentials_and_sign_out(client: Client, project: Project, ada: User) -> None:
+    """`remember` among the credentials chooses the mode, and each sign-in ends what was there before."""
     project(docs("signing-in"))
-    get_user_model().objects.create_user("ada", password="secret")
-    happened: list[str] = []
-    session_class = sys.modules["shop.sessions"].ShopSession
-
-    def note(name: str) -> Callable[..., None]:
-        return lambda *args, **kwargs: happened.append(name)
-
-    for name in ("on_created", "on_authenticated", "on_logout"):
-        monkeypatch.setattr(session_class, name, note(f"hook {name}"))
-        getattr(signals, name).connect(note(f"signal {name}"), weak=False)
-    user_logged_in.connect(note("user_logged_in"), weak=False)
-    for verb in ("create", "replace", "end"):
-        original = getattr(database.DatabaseStore, verb)
-        monkeypatch.setattr(
-            database.DatabaseStore,
-            verb,
-            lambda *args, verb=verb, original=original: (happened.append(verb), original(*args))[1],
-        )
-    form = {"username": "ada", "password": "secret"}
-    begin = ["hook on_authenticated", "signal on_authenticated", "user_logged_in"]
-    client.post("/sign_in_by_api/", {**form, "remember": "yes"})
-    assert happened == [*begin, "hook on_created", "create", "signal on_created"]
-    happened.clear()
-    client.post("/sign_in_by_api/", form)
-    assert happened == [*begin, "replace", "end"]
-    happened.clear()
+    assert client.post("/sign_in_by_api/", {**ADA, "password": "wrong"}).status_code == 403
+    assert "ss-id" not in client.cookies
+    client.post("/sign_in_by_api/", {**ADA, "remember": "yes"})
+    remembered = client.cookies["ss-pid"].value
+    answer = client.post("/sign_in_by_api/", ADA)
+    assert answer.content.decode() == session_of(client).id
+    assert session_of(client).mode is SessionMode.TEMP
+    assert SessionStore(remembered).typed_session.end_reason is EndReason.ROTATED
+    token = client.cookies["ss-id"].value
     client.post("/sign_out/")
-    assert happened == ["hook on_logout", "signal on_logout", "end"]
+    assert SessionStore(token).typed_session.end_reason is EndReason.LOGGED_OUT
+    assert {client.cookies[name]["max-age"] for name in ("ss-id", "ss-pid", "ss-opt")} == {0}
 
 
-@pytest.mark.django_db
-def test_hooks_and_receivers_of_the_signing_in_page(
-    client: Client, project: Callable[[Path], ModuleType], caplog: pytest.LogCaptureFixture
-) -> None:
-    """The hook sets what is stored first, and the receivers tell of sign-in and sign-out."""
+def test_hooks_and_receivers(client: Client, project: Project, ada: User, caplog: pytest.LogCaptureFixture) -> None:
+    """What a hook sets is stored, and the receivers tell of sign-in and sign-out."""
     project(docs("signing-in"))
     importlib.import_module("shop.receivers")
-    get_user_model().objects.create_user("ada", password="secret")
     with caplog.at_level("INFO", logger="shop.receivers"):
-        client.post("/sign_in_by_api/?campaign=spring", {"username": "ada", "password": "secret"})
+        client.post("/sign_in_by_api/?campaign=spring", ADA)
         session = session_of(client)
-        assert session.campaign == "spring"
         client.post("/sign_out/")
+    assert session.campaign == "spring"
     assert caplog.messages == [f"ada signed in, session {session.id}", "ada left 0 items behind"]
 
 
-@pytest.mark.django_db
+def test_order_of_events(client: Client, project: Project, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hooks, signals and stored records come in the order in which `Signing in` has them."""
+    project(docs("signing-in"))
+    happened: list[str] = []
+
+    def note(name: str, act: Callable[..., Any] = lambda *args, **kwargs: None) -> Callable[..., Any]:
+        def noting(*args: Any, **kwargs: Any) -> Any:
+            happened.append(name)
+            return act(*args, **kwargs)
+
+        return noting
+
+    for name in ("on_created", "on_authenticated", "on_logout"):
+        monkeypatch.setattr(sys.modules["shop.sessions"].ShopSession, name, note(f"hook {name}"))
+        getattr(signals, name).connect(note(f"signal {name}"), weak=False)
+    user_logged_in.connect(note("user_logged_in"), weak=False)
+    for verb in ("create", "replace", "end"):
+        monkeypatch.setattr(database.DatabaseStore, verb, note(verb, getattr(database.DatabaseStore, verb)))
+    announced = ["hook on_authenticated", "signal on_authenticated", "user_logged_in"]
+    client.post("/sign_in_by_api/", {**ADA, "remember": "yes"})
+    assert happened == [*announced, "hook on_created", "create", "signal on_created"]
+    happened.clear()
+    client.post("/sign_in_by_api/", ADA)
+    assert happened == [*announced, "replace", "end"]
+    happened.clear()
+    client.post("/sign_out/")
+    assert happened[:3] == ["hook on_logout", "signal on_logout", "end"]
+
+
 def test_failing_hook_undoes_the_sign_in(
-    client: Client, project: Callable[[Path], ModuleType], monkeypatch: pytest.MonkeyPatch
+    client: Client, project: Project, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exception in `on_authenticated` is a 500 that stores nothing and sets no cookie of ours."""
     project(docs("signing-in"))
-
-    def refuse(self: object, request: object, user: object) -> None:
-        raise RuntimeError
-
-    monkeypatch.setattr(sys.modules["shop.sessions"].ShopSession, "on_authenticated", refuse)
-    get_user_model().objects.create_user("ada", password="secret")
+    refuse = {"on_authenticated": lambda self, request, user: 1 / 0}
+    monkeypatch.setattr(sys.modules["shop.sessions"].ShopSession, *refuse.popitem())
     client.raise_request_exception = False
-    answer = client.post("/sign_in_by_api/", {"username": "ada", "password": "secret"})
-    assert answer.status_code == 500
-    assert not {"ss-id", "ss-pid", "ss-opt"} & set(answer.cookies)
-    assert typed_sessions.models.StoredSession.objects.count() == 0
+    answer = client.post("/sign_in_by_api/", ADA)
+    assert (answer.status_code, {"ss-id", "ss-pid", "ss-opt"} & {*answer.cookies}) == (500, set())
+    assert not StoredSession.objects.exists()
 
 
-# The releases of `Changing your class`
+# Releases of a class
 
 
 @pytest.fixture
-def release(project: Callable[[Path], ModuleType], settings: Settings, db: None) -> Callable[[int], SessionStore]:
-    """`release(n)` opens the one session of the test as release n of the page's class does."""
+def release(project: Project, settings: Settings, db: None) -> Callable[[int], Any]:
+    """`release(n)` opens the one session of the test with release n of the page's class."""
     project(docs("changing-your-class"))
-    store = SessionStore()
-    store["begun"] = True
-    store.save()
+    key = stored().session_key
 
-    def open_(number: int) -> SessionStore:
-        module = importlib.import_module(f"shop.release_{number}")
-        (name,) = [path for path in _session_classes() if path.startswith(f"{module.__name__}.")]
+    def open_(number: int) -> Any:
+        importlib.import_module(f"shop.release_{number}")
+        (name,) = [name for name in session_classes() if name.startswith(f"shop.release_{number}.")]
         settings.TYPED_SESSIONS = {"SESSION_CLASS": name}
-        return SessionStore(store.session_key)
+        return SessionStore(key)
 
     return open_
 
 
-def change(store: SessionStore, **values: object) -> None:
+def change(store: Any, **values: object) -> None:
     for name, value in values.items():
         assert hasattr(store.typed_session, name)
         setattr(store.typed_session, name, value)
@@ -878,7 +822,7 @@ def test_added_and_removed_field(release: Callable[[int], Any]) -> None:
 
 
 def test_renamed_field(release: Callable[[int], Any]) -> None:
-    """Both releases see what either has written, emptied included."""
+    """Both releases see what either has written, an empty value too."""
     change(release(2), note="for you")
     assert release(3).typed_session.gift_note == "for you"
     change(release(3), gift_note="for them")
@@ -890,31 +834,32 @@ def test_renamed_field(release: Callable[[int], Any]) -> None:
 def test_retyped_field(release: Callable[[int], Any], caplog: pytest.LogCaptureFixture) -> None:
     """The new release upgrades; the former one reads its default, says so, and leaves what is stored as it is."""
     change(release(3), cart=["cup", "pot"])
+    assert [line.sku for line in release(4).typed_session.cart] == ["cup", "pot"]
     upgraded = release(4)
-    assert [line.sku for line in upgraded.typed_session.cart] == ["cup", "pot"]
-    change(upgraded, currency="USD")
+    upgraded.typed_session.cart[0].quantity = 2
+    upgraded.save()
+    assert not caplog.messages
     former = release(3)
     assert former.typed_session.cart == []
-    assert former.typed_session.currency == "USD"
     assert "ShopSession.cart" in caplog.text
     change(former, gift_note="for you")
     session = release(4).typed_session
-    assert ([line.sku for line in session.cart], session.gift_note) == (["cup", "pot"], "for you")
+    assert ([line.quantity for line in session.cart], session.gift_note) == ([2, 1], "for you")
 
 
-def test_renamed_class(release: Callable[[int], Any], caplog: pytest.LogCaptureFixture, settings: Settings) -> None:
-    """A class that says its former name reads all fields; one that does not reads defaults, and the log names the remedy."""
+def test_renamed_class(release: Callable[[int], Any], settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """A class that says its former name reads all fields; one that does not reads defaults, and is told the remedy."""
     change(release(4), currency="USD")
-    other = release(5)
-    assert other.typed_session.currency == "USD"
+    kept = release(5)
+    assert kept.typed_session.currency == "USD"
     assert not caplog.messages
     module = sys.modules["shop.release_5"]
-    module.Forgetful = dataclass(type("Forgetful", (module.StoreSession,), {"schema_name": ""}))
+    vars(module)["Forgetful"] = dataclass(type("Forgetful", (module.StoreSession,), {"schema_name": ""}))
     settings.TYPED_SESSIONS = {"SESSION_CLASS": "shop.release_5.Forgetful"}
-    other = SessionStore(other.session_key)
-    assert other.typed_session.currency == "EUR"
+    forgetful: Any = SessionStore(kept.session_key)
+    assert forgetful.typed_session.currency == "EUR"
     assert "schema_name = 'ShopSession'" in caplog.text
-    change(other, currency="GBP")
+    change(forgetful, currency="GBP")
     assert release(4).typed_session.currency == "USD"
 
 
@@ -922,73 +867,58 @@ def test_renamed_class(release: Callable[[int], Any], caplog: pytest.LogCaptureF
 
 
 @pytest.mark.django_db
-def test_migrating_page(client: Client, project: Callable[[Path], ModuleType]) -> None:
-    """The view as it was, and the typed one, both count, side by side in one record."""
+def test_migrating_key_by_key(client: Client, project: Project) -> None:
+    """The view as it was, and the typed one, both count, in one record."""
     project(docs("migrating"))
     for view in ("add", "add_typed"):
         assert client.get(f"/{view}/cup/").json() == {"cup": 1}
         assert client.get(f"/{view}/cup/").json() == {"cup": 2}
-    assert typed_sessions.models.StoredSession.objects.count() == 1
-
-
-def caches_of(words: str) -> dict[str, Any]:
-    """The `CACHES` of the block in `Storing sessions` in which ``words`` occur."""
-    (block,) = [block for block in blocks_of_settings(docs("storing")) if words in block.text]
-    found: dict[str, Any] = settings_of(block)["CACHES"]
-    return found
+    assert StoredSession.objects.count() == 1
 
 
 @pytest.mark.parametrize("alias", ["cluster", "sentinel"])
-def test_cluster_and_sentinel_settings_reach_their_servers(
-    alias: str,
-    project: Callable[[Path], ModuleType],
-    use_cache: Callable[[str], str],
-    settings: Settings,
-    client: Client,
+def test_cluster_and_sentinel_settings(
+    alias: str, project: Project, use_cache: Callable[[str], str], settings: Settings, client: Client
 ) -> None:
-    """The settings shown for Sentinel and Cluster, with addresses of servers that run, store sessions there."""
+    """The settings shown for Sentinel and for Cluster, with addresses of servers that run, store sessions there."""
     project(README)
     use_cache(alias)
     running = django_settings.CACHES[alias]
-    documented = caches_of("SENTINELS" if alias == "sentinel" else "ClusterConnectionFactory")
-    documented["default"]["LOCATION"] = running["LOCATION"]
-    if alias == "sentinel":
-        documented["default"]["OPTIONS"]["SENTINELS"] = running["OPTIONS"]["SENTINELS"]
-    documented["default"]["OPTIONS"]["SOCKET_TIMEOUT"] = 5
-    settings.CACHES, settings.SESSION_CACHE_ALIAS = documented, "default"
-    settings.SESSION_ENGINE = "typed_sessions.backends.redis"
-    client.get("/add_to_cart/cup/")
-    assert client.get("/cart/").json()["cart"] == [{"sku": "cup", "quantity": 1}]
+    said = {"cluster": "ClusterConnectionFactory", "sentinel": "SENTINELS"}[alias]
+    (block,) = [block for block in settings_blocks(docs("storing")) if said in block.text]
+    documented = settings_of(block)
+    cache = documented["CACHES"]["default"]
+    cache["LOCATION"] = running["LOCATION"]
+    cache["OPTIONS"].update({name: running["OPTIONS"][name] for name in ("SENTINELS",) if name in running["OPTIONS"]})
+    settings.SESSION_CACHE_ALIAS = "default"
+    with override_settings(**documented):
+        client.get("/add_to_cart/cup/")
+        assert client.get("/cart/").json()["cart"] == [{"sku": "cup", "quantity": 1}]
 
 
-def test_least_privileged_user_of_redis(
-    project: Callable[[Path], ModuleType], valkey: RedisServer, settings: Settings, client: Client
+def test_s76_least_privileged_user_of_redis(
+    project: Project, valkey: RedisServer, settings: Settings, client: Client
 ) -> None:
-    """A user of the server with the keys that `Storing sessions` names, and without the commands it names, is enough."""
+    """A user of the server with the keys that `Storing sessions` names, and without those commands, is enough."""
     text = section(docs("storing"), "Redis and Valkey: ``redis``")
     (keys,) = re.findall(r"``(~urn:\S+)``", text)
-    forbidden = re.findall(r"\b(KEYS|FLUSHALL|CONFIG)\b", text)
+    forbidden = {*re.findall(r"\b(KEYS|FLUSHALL|CONFIG)\b", text)}
+    assert len(forbidden) == 3
     valkey.run("ACL SETUSER", "shop", "on", ">secret", keys, "+@all", *(f"-{name}" for name in forbidden))
-    project(README)
     location = valkey.url.replace("unix://", "unix://shop:secret@")
+    project(README)
     settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": location}}
     settings.SESSION_ENGINE = "typed_sessions.backends.redis"
     client.get("/add_to_cart/cup/")
     assert client.get("/cart/").json()["cart"] == [{"sku": "cup", "quantity": 1}]
-    importlib.import_module("typed_sessions.backends.redis").SessionStore.clear_expired()
-    caches["default"].close()
+    RedisSessionStore.clear_expired()
+    valkey.run("ACL DELUSER", "shop")
 
 
-def test_documented_store_passes_the_contract(started: Path) -> None:
+def test_store_of_ones_own_passes_the_contract(started: Path) -> None:
     """The store and the engine of `Writing a store`, in a new project, pass the tests that the page shows."""
-    for name, text in _files(docs("writing-a-store")).items():
-        (started / name).write_text(text, encoding="utf-8")
-    add_settings(started, blocks_of_settings(docs("writing-a-store"))[0])
-    command = "python -m pytest -q -p no:cacheprovider --ds=shop.settings shop/test_memory.py"
-    assert re.search(r"^\d{2,} passed", run(command, started), re.M)
-
-
-def test_formats_are_told_of() -> None:
-    """The two values of CODEC are the two formats."""
-    text = section(docs("storing"), "JSON and msgpack")
-    assert all(f'``"{format.name}"``' in text for format in (JSON, MSGPACK))
+    page = docs("writing-a-store")
+    write(started, files_of(page))
+    add_settings(started, settings_blocks(page)[0].text)
+    printed = run("python -m pytest -q --tb=line -p no:cacheprovider --ds=shop.settings shop/test_memory.py", started)
+    assert re.search(r"^\d{2,} passed in", printed, re.M)

@@ -7,6 +7,7 @@ from typing import Any, cast
 from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
 from . import conf, hooks
@@ -90,9 +91,10 @@ def _remember(user: object, remember: bool | None) -> None:
 def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object) -> None:
     """Receives Django's ``user_logged_in``, by whatever path the user came."""
     engine = getattr(request, "session", None)
-    # Packages that hand out API tokens send the signal too, and sign nobody into the session.
-    if not isinstance(engine, SessionStore) or engine.get(auth.SESSION_KEY) != user._meta.pk.value_to_string(user):
+    if request is None or not isinstance(engine, SessionStore):
         return
+    if engine.get(auth.SESSION_KEY) != user._meta.pk.value_to_string(user):
+        return  # a package that hands out API tokens sends the signal too, and signs nobody into the session
     session = engine.typed_session
     remember = getattr(user, _REMEMBER, None)
     if remember is None:
@@ -103,7 +105,13 @@ def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, *
     _drop_what_stays_behind(session)
     if isinstance(session, AuthUserSession):
         session.fill_from_user(user)
-    drive(_announcing("on_authenticated", session, request, user))
+    try:
+        drive(_announcing("on_authenticated", session, request, user))
+    except Exception:
+        # Whatever becomes of the exception, and of the response: nobody has signed in.
+        engine.roll_back()
+        request.user = AnonymousUser()
+        raise
 
 
 def end(sender: object, request: HttpRequest | None, user: AbstractBaseUser | None, **kwargs: object) -> None:

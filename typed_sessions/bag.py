@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Protocol
 
 from .exceptions import SessionFieldError
@@ -44,7 +45,7 @@ def read(raw: bytes, serializer: Serializer) -> Bag:
     """The bag that ``raw`` holds. Raises ``SessionFieldError`` if that is none."""
     format = format_of(raw)
     try:
-        bag = serializer.loads(raw if format is JSON else JSON.dumps(format.loads(raw)))
+        bag = serializer.loads(raw if format is JSON else json.dumps(format.loads(raw)).encode())
     except (*UNWRITABLE, *UNREADABLE) as error:
         raise SessionFieldError("session", str(error)) from error
     if not isinstance(bag, dict):

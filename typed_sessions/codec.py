@@ -7,15 +7,14 @@ strict: what would not be read back as it is now is refused, with the path to it
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, fields, is_dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from typing import Any, Generic, NamedTuple, TypeVar
-from uuid import UUID
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.functional import Promise
 from django.utils.module_loading import import_string
 from msgspec import inspect as types
 
@@ -27,12 +26,9 @@ from .session import TypedSession, field_options
 S = TypeVar("S", bound=TypedSession)
 
 
-_FEW = 4
-"""Fields that are sooner verified one by one than by the whole object."""
 _DEEP = 20
 """Steps into a value to say where in it something is wrong; what is nested deeper is too deep anyway."""
-# Types that a value must have already, where a decoder would make them of text.
-_NATIVE = (bytes, datetime, date, time, timedelta, Decimal, UUID)
+_STEP = re.compile(r"\.\w+|\[\d+\]")
 
 
 class Unreadable(NamedTuple):
@@ -42,13 +38,16 @@ class Unreadable(NamedTuple):
     problem: str
 
 
-class Decoded(NamedTuple, Generic[S]):
+@dataclass(frozen=True, slots=True)
+class Decoded(Generic[S]):
     session: S
     stored: FieldMap | None
     """The stored fields under the names of this release, unknown ones among them; ``None`` if they are as they came."""
     version: int
     """The version of the class that ``stored`` is of: this release's, unless it is later or its ``upgrade`` failed."""
     unreadable: list[Unreadable]
+    stands_in: bool = False
+    """Whether ``session`` is a new one, because what is stored makes none."""
 
 
 class SessionCodec(Generic[S]):
@@ -65,13 +64,20 @@ class SessionCodec(Generic[S]):
         self.version = session_class.schema_version
         self.options = field_options(session_class)
         self._whole = format.decoder(session_class)
-        self._types = of_type
         self._decoders = {name: format.decoder(hint) for name, hint in of_type.items()}
         self._renamed = {name: options.renamed_from for name, options in self.options.items() if options.renamed_from}
         self._unordered = frozenset(
             name for name, hint in of_type.items() if schema.contains(hint, types.SetType, types.FrozenSetType)
         )
-        self._with_floats = frozenset(name for name, hint in of_type.items() if schema.contains(hint, types.FloatType))
+        # JSON has no NaN and no infinity, and msgspec writes null for them.
+        self._nullable_floats = [
+            name
+            for name, hint in of_type.items()
+            if format is JSON and schema.contains(hint, types.FloatType, types.AnyType)
+        ]
+        self._with_decimals = frozenset(
+            name for name, hint in of_type.items() if schema.contains(hint, types.DecimalType)
+        )
         self._class_defaults = [
             (declared.name, declared.default)
             for declared in fields(session_class)
@@ -96,14 +102,20 @@ class SessionCodec(Generic[S]):
         try:
             stored = source.split(data)
         except UNREADABLE as error:
-            return Decoded(self.session_class(), {}, self.version, [Unreadable(self.name, _said(error))])
+            return Decoded(
+                self.session_class(), {}, self.version, [Unreadable(self.name, _said(error))], stands_in=True
+            )
         if name != self.name:
             stored = self._of_other_class(stored, name, unreadable)
             version = self.version
         elif version < self.version:
             stored, version = self._upgraded(stored, source, version, unreadable)
         stored = self._in_this_format(self._under_new_names(stored), source, unreadable)
-        session = self._build(self._readable(stored, unreadable), unreadable)
+        try:
+            session = self._whole.decode(self.format.dumps(self._readable(stored, unreadable)))
+        except Exception as error:  # __post_init__ refused the combination
+            unreadable.append(Unreadable(self.name, _said(error)))
+            return Decoded(self.session_class(), stored, version, unreadable, stands_in=True)
         return Decoded(session, stored, version, unreadable)
 
     def _of_other_class(self, stored: FieldMap, name: str, unreadable: list[Unreadable]) -> FieldMap:
@@ -127,7 +139,9 @@ class SessionCodec(Generic[S]):
     ) -> tuple[FieldMap, int]:
         try:
             data = self.session_class.upgrade(version, {name: source.loads(raw) for name, raw in stored.items()})
-            return {name: msgspec.Raw(source.dumps(value)) for name, value in data.items()}, self.version
+            if not all(isinstance(name, str) for name in data):
+                raise TypeError("fields are named by text")
+            return source.split(source.dumps(data)), self.version
         except Exception as error:  # the project's code: whatever it raises, the visitor gets a page
             problem = f"upgrade from version {version} failed: {type(error).__name__}: {error}"
             unreadable.append(Unreadable(self.name, problem))
@@ -136,9 +150,8 @@ class SessionCodec(Generic[S]):
     def _under_new_names(self, stored: FieldMap) -> FieldMap:
         stored = dict(stored)
         for name, former_names in self._renamed.items():
-            for former in former_names:
-                # Releases that know the former name change only that one; this one writes both alike. So if they
-                # differ, the former one is newer.
+            # A release writes all names down to the oldest it knows, so the oldest that is stored is the newest value.
+            for former in reversed(former_names):
                 if former in stored and stored[former] != stored.get(name):
                     stored[name] = stored[former]
                     break
@@ -182,17 +195,12 @@ class SessionCodec(Generic[S]):
                     unreadable.append(Unreadable(f"{self.name}.{name}{_path(error)}", _said(error)))
         return good
 
-    def _build(self, good: FieldMap, unreadable: list[Unreadable]) -> S:
-        try:
-            session: S = self._whole.decode(self.format.dumps(good))
-            return session
-        except Exception as error:  # __post_init__ refused the combination
-            unreadable.append(Unreadable(self.name, _said(error)))
-            return self.session_class()
-
     def value(self, name: str, stored: FieldMap) -> Any:
         """One field's value; its default for a field that is not stored."""
-        return self._decoders[name].decode(stored.get(name, self._defaults[name]))
+        try:
+            return self._decoders[name].decode(stored.get(name, self._defaults[name]))
+        except Exception:  # as in read
+            return self._decoders[name].decode(self._defaults[name])
 
     # Writing
 
@@ -200,9 +208,12 @@ class SessionCodec(Generic[S]):
         """All fields, encoded. Raises ``SessionFieldError`` for what has no encoding."""
         self._complete(session)
         try:
-            return self.format.dumps(session)
+            written = self.format.dumps(session)
         except UNWRITABLE as error:
             raise self._located(session, error) from error
+        for name in self._nullable_floats:
+            _refuse_non_finite(getattr(session, name), f"{self.name}.{name}")
+        return written
 
     def _complete(self, session: S) -> None:
         # msgspec writes what the object itself holds, and a default may be held by the class alone.
@@ -234,35 +245,36 @@ class SessionCodec(Generic[S]):
         return self.format.dumps(value) == bytes(raw)
 
     def verify(self, session: S, changed: FieldMap) -> None:
-        """Raises ``SessionFieldError`` for the first of ``changed`` that would not be read back as it is now."""
-        if self.format is JSON:
-            for name in self._with_floats & changed.keys():
-                if b"null" in bytes(changed[name]):
-                    _refuse_non_finite(getattr(session, name), f"{self.name}.{name}")
-        if len(changed) > _FEW and self._survives(session, self.session_class):
-            return
-        for name in changed:
+        """Raises ``SessionFieldError`` for the first of ``changed`` that would not be read back as what it is now."""
+        for name, raw in changed.items():
             path, value = f"{self.name}.{name}", getattr(session, name)
             try:
-                survives = self._same(value, self._types[name])
+                again = self._decoders[name].decode(raw)
             except Exception as error:  # as in read
-                raise SessionFieldError(path + _path(error), _said(error)) from error
-            if not survives:
-                raise SessionFieldError(
-                    path, "holds an object with more fields than its type declares; they would be lost"
-                )
+                raise SessionFieldError(path + self._where(name, value, error), _said(error)) from error
+            if again != value or name in self._with_decimals:  # what is equal is of equal types, but for numbers
+                _compare(value, again, path)
 
-    def _survives(self, value: object, hint: Any) -> bool:
-        try:
-            return self._same(value, hint)
-        except Exception:  # as in read
-            return False
-
-    def _same(self, value: object, hint: Any) -> bool:
-        """Whether ``value`` is what its declared type makes of it, to the last nested field."""
-        plain = _plain(value)
-        again = _plain(msgspec.convert(plain, hint, builtin_types=_NATIVE))
-        return bool(plain == again) or repr(plain) == repr(again)  # for NaN, which equals nothing
+    def _where(self, name: str, value: object, error: Exception) -> str:
+        """The path to what a decoder refused; it says ``[...]`` for every key, so the key is found by trying them."""
+        path = _path(error)
+        before, unknown, _ = path.partition("[...]")
+        if not unknown and " - at `key` in" not in str(error):
+            return path
+        plain = msgspec.to_builtins({"": value}, enc_hook=text_of)
+        parent: Any = plain
+        last: Any = ""
+        for step in _STEP.findall(before):
+            parent, last = parent[last], int(step[1:-1]) if step[0] == "[" else step[1:]
+        for key, item in parent[last].items():
+            parent[last] = {key: item}
+            try:
+                self._decoders[name].decode(self.format.dumps(plain[""]))
+            except UNREADABLE as own:
+                return before + f"[{key!r}]" + _path(own).removeprefix(before).removeprefix("[...]")
+            except UNWRITABLE:
+                return before + f"[{key!r}]"
+        return path
 
     def overlay(self, stored: FieldMap, changed: FieldMap) -> FieldMap:
         """``stored`` with ``changed`` over it, under former names too."""
@@ -294,13 +306,33 @@ class SessionCodec(Generic[S]):
             above.add(id(value))
             failing = next(((step, child) for step, child in _parts(value) if self._fails(child)), None)
             if failing is None or len(above) > _DEEP:
+                for key in value if isinstance(value, Mapping) else ():
+                    if failure := self._failure({key: None}):
+                        return SessionFieldError(f"{path}[{key!r}]", _said(failure))
                 return SessionFieldError(path, _said(self._failure(value) or error))
             path, value = path + failing[0], failing[1]
         return SessionFieldError(path, "contains itself")
 
 
-def _plain(value: object) -> Any:
-    return msgspec.to_builtins(value, builtin_types=_NATIVE, order="deterministic", enc_hook=text_of)
+def _compare(value: object, again: object, path: str) -> None:
+    """Raises ``SessionFieldError`` where ``value`` is of another type than ``again``, which was read back for it.
+
+    The values may differ: a ``__post_init__`` computes some, and NaN equals nothing.
+    """
+    if isinstance(value, (str, Promise)) and isinstance(again, str):
+        return  # lazy and marked-safe strings are text
+    if type(value) is not type(again) and not (type(value) is int and type(again) is float):
+        lost = "; what it has more would be lost" if isinstance(value, type(again)) else ""
+        raise SessionFieldError(path, f"expected {type(again).__name__}, got {type(value).__name__}{lost}")
+    if isinstance(value, (set, frozenset)):
+        return  # its members have no order to be compared in; their types were looked at when they were read
+    parts, read = list(_parts(value)), list(_parts(again))
+    if len(parts) != len(read):
+        raise SessionFieldError(path, "has parts that its type does not declare; they would be lost")
+    for key, other_key in zip(value, cast("dict[Any, Any]", again), strict=True) if isinstance(value, dict) else ():
+        _compare(key, other_key, f"{path}[{key!r}]")
+    for (step, part), (_, other) in zip(parts, read, strict=True):
+        _compare(part, other, path + step)
 
 
 def _parts(value: object) -> Iterator[tuple[str, object]]:
@@ -310,7 +342,6 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
     elif isinstance(value, Mapping):
         for key, child in value.items():
             yield f"[{key!r}]", child
-            yield f"[{key!r}] (the key)", key
     elif isinstance(value, (list, tuple, set, frozenset)):
         for index, child in enumerate(value):
             yield f"[{index}]", child
@@ -337,7 +368,7 @@ def _said(error: BaseException) -> str:
 
 def _path(error: BaseException) -> str:
     """The position a decoder names, as ``[0].quantity``."""
-    return str(error).partition(" - at `$")[2].rstrip("`")
+    return str(error).partition("`$")[2].rstrip("`")
 
 
 _configured: dict[Format, tuple[conf.Settings, SessionCodec[Any]]] = {}

@@ -55,7 +55,6 @@ class Format:
         return parts
 
 
-_BRACE = ord("{")
 JSON = Format("json", msgspec.json)
 MSGPACK = Format("msgpack", msgspec.msgpack)
 FORMATS = {"json": JSON, "msgpack": MSGPACK}
@@ -63,4 +62,4 @@ FORMATS = {"json": JSON, "msgpack": MSGPACK}
 
 def format_of(raw: bytes | msgspec.Raw) -> Format:
     """The format of an encoded map: a JSON object begins with a brace, and no msgpack map does."""
-    return JSON if memoryview(raw)[0] == _BRACE else MSGPACK
+    return JSON if memoryview(raw)[:1].tobytes() == b"{" else MSGPACK

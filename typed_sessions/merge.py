@@ -38,14 +38,18 @@ def _smaller(base: Any, mine: Any, theirs: Any) -> Any:
 
 
 def _union(base: Any, mine: Any, theirs: Any) -> Any:
-    if isinstance(mine, Mapping):
-        return {**(theirs or {}), **mine}
-    if isinstance(mine, Set):
-        return _kind(mine)({*(theirs or ()), *mine})
-    return _joined(mine, theirs, (value for value in mine or () if value not in (theirs or ())))
+    if mine is None and theirs is None:
+        return None
+    if isinstance(theirs if mine is None else mine, Mapping):
+        return {**(theirs or {}), **(mine or {})}
+    if isinstance(theirs if mine is None else mine, Set):
+        return _kind(mine, theirs)({*(theirs or ()), *(mine or ())})
+    return _joined(mine, theirs, [value for value in mine or () if value not in (theirs or ())])
 
 
 def _append(base: Any, mine: Any, theirs: Any) -> Any:
+    if mine is None and theirs is None:
+        return None
     before = list(base or ())
     added = list(mine or ())
     if added[: len(before)] == before:
@@ -54,11 +58,12 @@ def _append(base: Any, mine: Any, theirs: Any) -> Any:
 
 
 def _joined(mine: Any, theirs: Any, added: Any) -> Any:
-    return _kind(mine)([*(theirs or ()), *added])
+    return _kind(mine, theirs)([*(theirs or ()), *added])
 
 
-def _kind(value: Any) -> Any:
-    return list if value is None else type(value)
+def _kind(mine: Any, theirs: Any) -> Any:
+    """The collection to make: a field that one request emptied to ``None`` is of the other's kind."""
+    return type(theirs) if mine is None else type(mine)
 
 
 def _refuse(base: Any, mine: Any, theirs: Any) -> Any:

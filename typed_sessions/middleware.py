@@ -12,6 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
@@ -75,7 +76,7 @@ class TypedSessionMiddleware(SessionMiddleware):
     async def aprocess_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         session = getattr(request, "session", None)
         if not isinstance(session, SessionStore):
-            return super().process_response(request, cast("HttpResponse", response))
+            return await sync_to_async(super().process_response)(request, cast("HttpResponse", response))
         accessed = session.accessed  # as the view left it: committing looks at it too
         try:
             outcome = await session.acommit() if response.status_code < 500 else Commit.NOTHING

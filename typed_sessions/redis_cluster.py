@@ -15,6 +15,8 @@ from typing import Any
 from django_redis.pool import ConnectionFactory
 from redis.cluster import RedisCluster
 
+from .stores.async_redis import TIME_LIMITS
+
 
 class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # django-redis has no types
     """Gives every alias with the same ``LOCATION`` one cluster client, which finds the other nodes by itself.
@@ -35,13 +37,13 @@ class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # djan
         return client
 
     def disconnect(self, connection: RedisCluster) -> None:
-        connection.close()
+        """Nothing: the client is shared by all threads of the process, and closed with it."""
 
     def _options(self, url: str) -> dict[str, Any]:
         # No parser_class: a cluster client brings its own, which understands redirections. The url is given by itself.
         # It repeats a command by itself after a redirection, never because a reply was lost.
         return {
             name: value
-            for name, value in {**self.make_connection_params(url), **self.pool_cls_kwargs}.items()
+            for name, value in {**TIME_LIMITS, **self.make_connection_params(url), **self.pool_cls_kwargs}.items()
             if name not in ("url", "parser_class")
         }

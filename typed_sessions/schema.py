@@ -55,9 +55,7 @@ def hints(session_class: type[TypedSession]) -> dict[str, Any]:
 
 def _of_class(cls: type[TypedSession]) -> Iterator[Problem]:
     for ancestor in cls.__mro__:
-        if "__dataclass_fields__" not in vars(ancestor) and (
-            issubclass(ancestor, TypedSession) or _annotated(ancestor)
-        ):
+        if "__dataclass_fields__" not in vars(ancestor) and (ancestor is cls or _annotated(ancestor)):
             yield Problem(ancestor.__name__, "has no @dataclass decorator, so its fields would not be stored; add it")
     written = vars(cls).get("__init__")
     if inspect.isfunction(written) and written.__code__.co_filename != "<string>":  # where dataclass puts its own
@@ -132,7 +130,7 @@ def _walk(node: types.Type, where: str, seen: set[Any]) -> Iterator[Problem]:
     if isinstance(node, types.AnyType):
         yield Problem(
             where,
-            "is Any, so that dates, decimals, sets and dataclasses in it come back as plain JSON values; name the type",
+            "is Any, which holds plain JSON values only: no dates, decimals, sets or dataclasses; name the type",
             serious=False,
         )
     if cls is not None:  # a class, or a generic one with its parameters

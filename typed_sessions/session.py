@@ -172,6 +172,14 @@ class TypedSession:
     def on_logout(self, request: HttpRequest | None) -> None:
         """Called before a signed-in session is ended, with its data still there."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        # The fields alone: a session that is pickled into a cache or a task must not take its token along (REQ-S84).
+        return {declared.name: getattr(self, declared.name) for declared in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
     @property
     def id(self) -> str | None:
         """The public handle: 40 hex digits; ``None`` until the session has one. Never what the cookie carries."""

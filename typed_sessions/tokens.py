@@ -52,14 +52,14 @@ class Token(NamedTuple):
 
 def issue(mode: SessionMode) -> str:
     """A new token: 160 random bits, the time of issue, the mode, and the check code."""
-    issued = (clock.now() - _EPOCH) // 60 * 2 + _MODES.index(mode)
+    issued = max(0, clock.now() - _EPOCH) // 60 * 2 + _MODES.index(mode)
     body = _base36(secrets.randbelow(_RANDOM_SPACE), _RANDOM) + _base36(issued, _ISSUED)
     return body + _code(body, _keys()[0])
 
 
 def read(text: object) -> Token | None:
     """The token that ``text`` is, or nothing for whatever else a client may send. Costs no store access."""
-    if not isinstance(text, str) or len(text) != LENGTH or not text.isascii():
+    if not isinstance(text, str) or len(text) != LENGTH or not _is_of_alphabet(text):
         return None
     body, code = text[:-_CODE], text[-_CODE:]
     for key in _keys():
@@ -67,7 +67,6 @@ def read(text: object) -> Token | None:
             break
     else:
         return None
-    # Only now is the text known to be of our own making, and so of our alphabet.
     minute, mode = divmod(int(body[_RANDOM:], 36), 2)
     return Token(text, _MODES[mode], _EPOCH + minute * 60, digest(text))
 
@@ -85,6 +84,10 @@ def digest(token: str) -> str:
 def urn(session_id: str) -> str:
     """The public name of a session, and its key in a store: ``urn:iauthsession:<id>``."""
     return _PREFIX + session_id
+
+
+def _is_of_alphabet(text: str) -> bool:
+    return text.isascii() and text.isalnum() and text == text.lower()
 
 
 @lru_cache(maxsize=1)

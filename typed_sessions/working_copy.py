@@ -33,7 +33,17 @@ class Content(NamedTuple):
 class WorkingCopy(Generic[S]):
     """``record`` is what was loaded, or nothing for a session that is not stored yet."""
 
-    __slots__ = ("_codec", "_schema", "_serializer", "_session", "_stored", "_written", "record", "unreadable")
+    __slots__ = (
+        "_codec",
+        "_schema",
+        "_serializer",
+        "_session",
+        "_stood_in",
+        "_stored",
+        "_written",
+        "record",
+        "unreadable",
+    )
 
     def __init__(self, codec: SessionCodec[S], serializer: Serializer, record: Record | None = None) -> None:
         self.record = record
@@ -44,6 +54,9 @@ class WorkingCopy(Generic[S]):
         self._session: S | None = None
         self._stored: FieldMap | None = None
         """The stored fields, once they are needed one by one."""
+        self._stood_in: FieldMap | None = None
+        """The fields of a session that stands in for one that could not be read: they differ from what is stored, and
+        yet nobody has changed them."""
         self._written: FieldMap | None = None
         """The fields that the last ``content`` was made of."""
         self._schema = codec.version
@@ -103,6 +116,8 @@ class WorkingCopy(Generic[S]):
         self.record = record
         if self._written is not None:
             self._stored, self._written = self._written, None
+            if self._stood_in is not None:
+                self._stood_in = self._split(self.session)
 
     def merge(self, theirs: Record, bag: Bag | None) -> None:
         """Brings what another request stored into this copy, so that a save can be tried again on top of it.
@@ -114,7 +129,8 @@ class WorkingCopy(Generic[S]):
             self._merge_bag(other, bag)
         if self.is_opened:
             self._merge_fields(other)
-            self._stored, self._schema, self._written = other._fields(), other._schema, None
+            self._stored, self._stood_in = other._fields(), other._stood_in
+            self._schema, self._written = other._schema, None
         self.record = theirs
 
     # Fields
@@ -123,13 +139,15 @@ class WorkingCopy(Generic[S]):
         if self.record is None:
             session = self._codec.session_class()
             # A default may be made anew each time; a visitor who changes nothing has what this one began with.
-            self._stored = self._codec.format.split(self._codec.write(session))
+            self._stored = self._split(session)
             return session
         decoded = self._codec.read(self.record.data, self.record.type, self.record.schema)
         self._stored, self._schema = decoded.stored, decoded.version
         self.unreadable += decoded.unreadable
         for where, problem in decoded.unreadable:
             logger.warning("Session %s: %s cannot be read and takes its default: %s", self.record.id, where, problem)
+        if decoded.stands_in:
+            self._stood_in = self._split(decoded.session)
         return decoded.session
 
     def _fields(self) -> FieldMap:
@@ -141,9 +159,10 @@ class WorkingCopy(Generic[S]):
 
     def _changed_fields(self) -> FieldMap:
         written = self._codec.write(self.session)
-        if self._stored is None and self.record is not None and written == bytes(self.record.data):
+        if self.record is not None and self._stored is None and written == bytes(self.record.data):
             return {}
-        return self._codec.differing(self._fields(), written)
+        fields = self._fields()
+        return self._codec.differing(fields if self._stood_in is None else self._stood_in, written)
 
     def _first_content(self, bag: Bag) -> Content:
         codec = self._codec
@@ -154,7 +173,8 @@ class WorkingCopy(Generic[S]):
 
     def _merge_fields(self, other: WorkingCopy[S]) -> None:
         codec = self._codec
-        mine, before, theirs = self._changed_fields(), self._fields(), other._fields()
+        theirs = other._fields()
+        mine, before = self._changed_fields(), self._fields() if self._stood_in is None else self._stood_in
         refused = []
         for name in codec.differing(before, codec.write(other.session)):
             value = getattr(other.session, name)
@@ -167,6 +187,9 @@ class WorkingCopy(Generic[S]):
             setattr(self.session, name, value)
         if refused:
             raise SessionConflict(other.record.id if other.record else "", refused)
+
+    def _split(self, session: S) -> FieldMap:
+        return self._codec.format.split(self._codec.write(session))
 
     def _joined(self, parts: FieldMap) -> msgspec.Raw:
         return msgspec.Raw(self._codec.format.dumps(parts))

@@ -109,7 +109,7 @@ class WithSyntaxError(AuthUserSession):
 
 @dataclass
 class WithFailingAnnotation(AuthUserSession):
-    count: int | "str" = 0  # noqa: UP037  # a TypeError when it is evaluated
+    count: int | "str" = 0  # noqa: UP037  # pyright: ignore[reportGeneralTypeIssues]  # a TypeError when it is evaluated
 
 
 @dataclass

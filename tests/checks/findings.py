@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from django.conf import UserSettingsHolder
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, run_checks
+from django.core.management import call_command
+from django.test import override_settings
 
 from typed_sessions import conf
 
@@ -83,6 +86,14 @@ def ids(messages: list[CheckMessage]) -> list[str]:
     return [str(message.id).removeprefix("typed_sessions.") for message in messages]
 
 
+def manage_py_check(*arguments: str) -> str:
+    """What `manage.py check` prints, in a project with one cache: Django's own checks make an object of each."""
+    out, err = StringIO(), StringIO()
+    with override_settings(CACHES={"default": LOCAL}):
+        call_command("check", *arguments, stdout=out, stderr=err, no_color=True)
+    return out.getvalue() + err.getvalue()
+
+
 def found_ids(deploy: bool = False, **changed: Any) -> list[str]:
     return ids(found(deploy, **changed))
 
@@ -92,6 +103,7 @@ import sys
 from tests import settings
 settings.DATABASES["default"]["NAME"] = ":memory:"
 settings.DATABASE_ROUTERS = []
+settings.CACHES = {{"default": settings.CACHES["locmem"]}}
 settings.ALLOWED_HOSTS = ["testserver"]
 {before}
 import django

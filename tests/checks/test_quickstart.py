@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import sys
-from io import StringIO
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.conf import global_settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.core.management.base import SystemCheckError
 from django.http import HttpRequest, HttpResponse
 from django.test import modify_settings, override_settings
 
 from tests.checks.conftest import MakeModule
-from tests.checks.findings import ABSENT, DJANGOS, OURS, engine, found, found_ids, ids, on, redis, run_in_new_process
+from tests.checks.findings import (
+    ABSENT,
+    DJANGOS,
+    OURS,
+    engine,
+    found,
+    found_ids,
+    ids,
+    manage_py_check,
+    on,
+    redis,
+    run_in_new_process,
+)
 from typed_sessions.backends import base, cache, cached_db, db
 from typed_sessions.backends import redis as redis_engine
 from typed_sessions.middleware import TypedSessionMiddleware
@@ -229,10 +240,8 @@ def test_an_engine_on_a_store_of_its_own_is_left_alone(make_module: MakeModule) 
 
 
 _WITHOUT_DJANGO_REDIS = """
-import types
 for name in ("django_redis", "redis", "hiredis"):
     sys.modules[name] = None
-settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 """
 _DERIVED_ENGINE = """
 import importlib.abc, importlib.util
@@ -303,15 +312,9 @@ def test_the_temporary_cookie_s_name_is_free_but_for_djangos(name: str, numbers:
 # The command
 
 
-def _check(*arguments: str, **options: Any) -> str:
-    out, err = StringIO(), StringIO()
-    call_command("check", *arguments, stdout=out, stderr=err, no_color=True, **options)
-    return out.getvalue() + err.getvalue()
-
-
 def test_manage_py_check_of_the_quick_start_finds_nothing() -> None:
     """`manage.py check` has nothing to say of a project with the seven lines."""
-    assert _check() == "System check identified no issues (0 silenced).\n"
+    assert manage_py_check() == "System check identified no issues (0 silenced).\n"
 
 
 def test_manage_py_check_fails_for_an_error_of_ours() -> None:
@@ -320,7 +323,7 @@ def test_manage_py_check_fails_for_an_error_of_ours() -> None:
         override_settings(MIDDLEWARE=[DJANGOS, _AUTHENTICATION, _MESSAGES]),
         pytest.raises(SystemCheckError) as failure,
     ):
-        _check("--tag", "typed_sessions")
+        manage_py_check("--tag", "typed_sessions")
     assert "(typed_sessions.E001) MIDDLEWARE has no TypedSessionMiddleware" in str(failure.value)
     assert f"HINT: Put {OURS!r} in place of {DJANGOS!r}." in str(failure.value)
 
@@ -328,15 +331,15 @@ def test_manage_py_check_fails_for_an_error_of_ours() -> None:
 def test_manage_py_check_passes_with_a_warning_of_ours() -> None:
     """A W of ours is shown and does not fail `check`, unless warnings are asked to."""
     with override_settings(SESSION_COOKIE_NAME="sessionid"):
-        assert "(typed_sessions.W006)" in _check()
+        assert "(typed_sessions.W006)" in manage_py_check()
         with pytest.raises(CommandError):
-            _check("--fail-level", "WARNING")
+            manage_py_check("--fail-level", "WARNING")
 
 
 def test_a_check_of_ours_can_be_silenced() -> None:
     """SILENCED_SYSTEM_CHECKS takes our ids as it takes Django's."""
     with override_settings(SESSION_COOKIE_NAME="sessionid", SILENCED_SYSTEM_CHECKS=["typed_sessions.W006"]):
-        assert _check() == "System check identified no issues (1 silenced).\n"
+        assert manage_py_check() == "System check identified no issues (1 silenced).\n"
 
 
 def test_a_field_that_cannot_be_stored_is_shown_with_its_class() -> None:
@@ -345,7 +348,7 @@ def test_a_field_that_cannot_be_stored_is_shown_with_its_class() -> None:
         override_settings(TYPED_SESSIONS={"SESSION_CLASS": "tests.checks.classes.WithModel"}),
         pytest.raises(SystemCheckError) as failure,
     ):
-        _check()
+        manage_py_check()
     assert "<class 'tests.checks.classes.WithModel'>: (typed_sessions.E021) WithModel.owner is a model" in str(
         failure.value
     )

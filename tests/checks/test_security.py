@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import Any
 
 import django
 import pytest
-from django.core.management import call_command
 from django.test import modify_settings, override_settings
 
-from tests.checks.findings import found, found_ids, ids, run_in_new_process, typed
+from tests.checks.findings import found, found_ids, ids, manage_py_check, run_in_new_process, typed
 
 _SAFE = {"SESSION_COOKIE_SECURE": True}
-
-
-def _deploy(*tags: str) -> str:
-    out, err = StringIO(), StringIO()
-    call_command("check", "--deploy", *(f"--tag={tag}" for tag in tags), stdout=out, stderr=err, no_color=True)
-    return out.getvalue() + err.getvalue()
 
 
 def test_the_quick_start_on_a_server_needs_secure_cookies() -> None:
@@ -124,7 +116,7 @@ def test_wrong_settings_are_told_once(deploy: bool) -> None:
 def test_django_is_silent_of_our_middleware_and_we_are_not(name: str, django_s: set[str], ours: str) -> None:
     """Without django.contrib.sessions Django's W010 to W015 do not come; ours do, under Django's tag."""
     with modify_settings(INSTALLED_APPS={"remove": "django.contrib.sessions"}), override_settings(**{name: False}):
-        said = _deploy("security")
+        said = manage_py_check("--deploy", "--tag", "security")
     assert [number for number in sorted(django_s) if f"(security.{number})" in said] == []
     assert f"(typed_sessions.{ours}) {name} is not True" in said
 
@@ -141,7 +133,7 @@ def test_a_safe_project_passes_check_deploy_without_a_word() -> None:
         **_SAFE,
     }
     with override_settings(**safe):
-        assert _deploy() == "System check identified no issues (0 silenced).\n"
+        assert manage_py_check("--deploy") == "System check identified no issues (0 silenced).\n"
 
 
 _USE = """

@@ -44,8 +44,12 @@ def record_of(
         created=NOW,
         modified=NOW,
         data=msgspec.Raw(data if isinstance(data, bytes) else format.dumps(data)),
-        bag=msgspec.Raw(bag if isinstance(bag, bytes) else format.dumps(bag or {})),
+        bag=msgspec.Raw(bag if isinstance(bag, bytes) else _bag(bag or {}, format)),
     )
+
+
+def _bag(bag: Mapping[str, Any], format: Format) -> bytes:
+    return JSONSerializer().dumps(bag) if format is JSON else format.dumps(bag)
 
 
 def opened(

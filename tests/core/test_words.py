@@ -91,13 +91,19 @@ def test_the_format_of_a_map_is_told_by_its_first_byte(length: int, format: Form
     assert format_of(msgspec.Raw(written)) is format
 
 
+def test_nothing_at_all_has_a_format() -> None:
+    """An emptied column or key is asked for its format like anything else, and is then no map of it."""
+    assert format_of(b"") in FORMATS.values()
+    assert format_of(msgspec.Raw(b"")) in FORMATS.values()
+
+
 def test_a_map_is_taken_apart_and_joined_unchanged(format: Format) -> None:
     """Values that nobody looked at stay the bytes they were."""
     written = format.dumps({"a": [1, {"b": None}], "é": "☃", "": math.pi})
     parts = format.split(written)
     assert list(parts) == ["a", "é", ""]
-    assert parts["a"] == format.dumps([1, {"b": None}])
-    assert format.join(parts) == written
+    assert bytes(parts["a"]) == format.dumps([1, {"b": None}])
+    assert format.dumps(parts) == written
 
 
 LAZY = lazystr("lazy")

@@ -182,11 +182,11 @@ UNWRITABLE: dict[str, tuple[Any, Any, str, str]] = {
     "function": (Any, {"a": [print]}, "['a'][0]", "is builtin_function_or_method"),
     "deque": (list[int], collections.deque([1]), "", "is deque"),
     "complex": (set[Any], {1j}, "[0]", "is complex"),
-    "key": (dict[str, int], {object: 1}, "[<class 'object'>] (the key)", "is type"),
-    "key in a dataclass": (Item, unchecked(Item)(tags={object: []}), ".tags[<class 'object'>] (the key)", "is type"),
+    "key": (dict[str, int], {object: 1}, "[<class 'object'>]", "is type"),
+    "key in a dataclass": (Item, unchecked(Item)(tags={object: []}), ".tags[<class 'object'>]", "is type"),
     "lone surrogate": (str, "\ud800", "", "surrogates not allowed"),
     "lone surrogate in a list": (list[Item], [Item("\udcff")], "[0].sku", "surrogates not allowed"),
-    "lone surrogate as key": (dict[str, int], {"a": 1, "\ud800": 1}, r"['\ud800'] (the key)", "surrogates not allowed"),
+    "lone surrogate as key": (dict[str, int], {"a": 1, "\ud800": 1}, r"['\ud800']", "surrogates not allowed"),
 }
 
 
@@ -345,10 +345,11 @@ def test_only_what_was_changed_is_checked(format: Format) -> None:
     assert opened(LooseSession, saved(copy), format=format).session.anything == {"a": [1, "b", None, {"c": True}]}
 
 
-def test_what_any_holds_comes_back_as_plain_values() -> None:
+def test_what_any_holds_comes_back_as_plain_values(format: Format) -> None:
     """An `Any` keeps what JSON knows; sets and dataclasses in it are lists and dicts afterwards, as it warns."""
-    copy = opened(LooseSession)
-    copy.session.anything = [{1}, Item("a"), Decimal("1.0"), date(2026, 1, 1)]
-    assert opened(LooseSession, saved(copy)).session.anything == [
-        [1], {"sku": "a", "quantity": 1, "price": "0", "tags": {}}, "1.0", "2026-01-01",
-    ]  # fmt: skip
+    copy = opened(LooseSession, format=format)
+    copy.session.anything = [{1}, Item("a"), Decimal("1.0"), (1,), {"a": None}]
+    again = opened(LooseSession, saved(copy), format=format)
+    item = {"sku": "a", "quantity": 1, "price": "0", "tags": {}}
+    assert again.session.anything == [[1], item, "1.0", [1], {"a": None}]
+    assert again.content({}) is None

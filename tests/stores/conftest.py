@@ -47,18 +47,19 @@ def _database(alias: str) -> Store:
 _SQLITE, _POSTGRES = (pytest.mark.django_db,), (pytest.mark.django_db, pytest.mark.postgres)
 # Copies are for readers outside transactions.
 _COMMITTING = (pytest.mark.django_db(transaction=True),)
+_POSTGRES_COMMITTING = (*_COMMITTING, pytest.mark.postgres)
 
 KINDS = {
     "sqlite": Kind(_database, marks=_SQLITE),
     "postgres": Kind(_database, marks=_POSTGRES),
     "sqlite+locmem": Kind(CachedDatabaseStore, "locmem", marks=_COMMITTING, copies=True),
-    "sqlite+valkey": Kind(CachedDatabaseStore, "valkey", marks=_SQLITE),
-    "postgres+valkey": Kind(CachedDatabaseStore, "valkey", marks=_POSTGRES),
+    "sqlite+valkey": Kind(CachedDatabaseStore, "valkey", marks=_COMMITTING),
+    "postgres+valkey": Kind(CachedDatabaseStore, "valkey", marks=_POSTGRES_COMMITTING),
     "valkey": Kind(RedisStore, "valkey"),
     "valkey msgpack": Kind(RedisStore, "valkey", codec="msgpack"),
-    "prefixed": Kind(RedisStore, "djredis_prefixed"),
     "redis6": Kind(RedisStore, "redis6"),
     "redis6 msgpack": Kind(RedisStore, "redis6", codec="msgpack"),
+    "prefixed": Kind(RedisStore, "djredis_prefixed"),
     "cluster": Kind(RedisStore, "cluster"),
     "sentinel": Kind(RedisStore, "sentinel"),
     "cache locmem": Kind(CacheStore, "locmem"),

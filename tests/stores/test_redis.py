@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django_redis import get_redis_connection
 
 from tests.servers.cluster import RedisCluster
 from tests.servers.process import new_path, wait_until
 from tests.servers.redis import RedisServer
+from tests.servers.sentinel import SERVICE, RedisSentinel
 from tests.stores.conftest import MakeStore, StoreAt
 from tests.stores.tools import LossyProxy, commands, keys
 from typed_sessions import EndReason, clock, urn
@@ -292,7 +295,7 @@ def test_r14_lost_index_is_written_again(verbs: Store, valkey: RedisServer) -> N
     touched, kept = (created(verbs, new_record(verbs, user="7")) for _ in range(2))
     valkey.run("DEL", *INDEX, urn("by-user:7"))
     verbs.touch(touched, touched.seen + 60, touched.expires + 60)
-    verbs.save(next_save(kept), kept)
+    verbs.save(next_save(kept, seen=kept.seen + 60, expires=kept.expires + 60), kept)
     assert set(verbs.newest(clock.now(), 10)) == set(verbs.of_user("7", clock.now())) == {touched.id, kept.id}
 
 
@@ -473,3 +476,53 @@ def test_r30_end_after_a_lost_save_ends_what_was_saved(make_store: MakeStore, st
         assert store.end(base.id, EndReason.LOGGED_OUT, clock.now()) == record
         assert type(store.save(record, base)).__name__ == "Gone"
         assert buried(store, base.id) is EndReason.LOGGED_OUT
+
+
+# Servers that hang
+
+
+@pytest.mark.parametrize("name", ["valkey", "cluster", "sentinel"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_r03_hung_server_holds_nobody(
+    asynchronous: bool, name: str, make_store: MakeStore, request: pytest.FixtureRequest
+) -> None:
+    """Where the project has set no time limits a server that hangs is unavailable within a second."""
+    store = make_store(name)
+    verbs: Store = AsyncVerbs(store) if asynchronous else store
+    record = created(verbs, new_record(verbs))
+    assert verbs.load(record.id) == record
+    with _frozen(_nodes(name, request), request.getfixturevalue("redis_sentinel") if name == "sentinel" else None):
+        begun = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            verbs.load(record.id)
+        assert time.monotonic() - begun < 1.2
+    assert verbs.load(record.id) == record
+
+
+@contextmanager
+def _frozen(servers: list[RedisServer], watched: RedisSentinel | None) -> Iterator[None]:
+    """The servers hang, and a sentinel takes its time to find out."""
+    if watched:
+        watched.sentinel.run("SENTINEL SET", SERVICE, "down-after-milliseconds", 60_000)
+    for server in servers:
+        server.freeze()
+    try:
+        yield
+    finally:
+        for server in servers:
+            server.thaw()
+        if watched:
+            watched.sentinel.run("SENTINEL SET", SERVICE, "down-after-milliseconds", 500)
+
+
+def test_r03_limits_of_the_project_stand(store_at: StoreAt, valkey: RedisServer) -> None:
+    """Time limits in OPTIONS are kept, and our own ones are for sessions alone."""
+    ours = store_at(f"{valkey.url}&client_name=ours")
+    kwargs = ours._client.connection_pool.connection_kwargs
+    assert (kwargs["socket_connect_timeout"], kwargs["socket_timeout"]) == (0.25, 0.5)
+    shared = get_redis_connection("elsewhere").connection_pool.connection_kwargs
+    assert shared.get("socket_timeout") is None
+    theirs = store_at(f"{valkey.url}&client_name=theirs", SOCKET_TIMEOUT=3, SOCKET_CONNECT_TIMEOUT=2)
+    kwargs = theirs._client.connection_pool.connection_kwargs
+    assert (kwargs["socket_connect_timeout"], kwargs["socket_timeout"]) == (2, 3)
+    assert theirs._client.connection_pool is get_redis_connection("elsewhere").connection_pool

@@ -59,7 +59,7 @@ def test_closed_loops_are_let_go_of(name: str, make_store: MakeStore, request: p
     before = [clients(server) for server in servers]
     for _ in range(20):
         assert asyncio.run(request_all()) == records
-    assert all(clients(server) <= count + 1 for server, count in zip(servers, before, strict=True))
+    assert max(clients(server) - count for server, count in zip(servers, before, strict=True)) <= 1
 
 
 def test_loop_has_one_client(store: Store) -> None:
@@ -115,11 +115,12 @@ async def test_r05_waiting_for_a_connection_ends(
     monkeypatch.setattr(async_redis, "MAX_CONNECTIONS", 1)
     monkeypatch.setattr(async_redis, "WAIT", 0.05)
     record = await asyncio.to_thread(created, store, new_record(store))
-    valkey.pause(0.3)
-    first = asyncio.create_task(store.aload(record.id))
-    with pytest.raises(StoreUnavailable, match="[Nn]o connection available"):
-        await store.aload(record.id)
-    assert await first == record
+    assert await store.aload(record.id) == record
+    valkey.pause(0.2)
+    answer, refusal = await asyncio.gather(store.aload(record.id), store.aload(record.id), return_exceptions=True)
+    assert answer == record
+    assert isinstance(refusal, StoreUnavailable)
+    assert "No connection available" in str(refusal)
     assert await store.aload(record.id) == record
 
 
@@ -241,7 +242,7 @@ def test_loop_of_threads_is_let_go_of(store_at: StoreAt, valkey: RedisServer) ->
     with LossyProxy(valkey) as proxy:
         store = store_at(proxy.url, CONNECTION_POOL_KWARGS={"connection_class": OddConnection})
         for _ in range(3):
-            assert AsyncVerbs(store).load("x") is None
+            assert asyncio.run(store.aload("x")) is None
         assert len(store._async_clients._clients) == 1
 
 

@@ -61,12 +61,15 @@ class SessionStore(SessionBase):
         self._request: weakref.ref[HttpRequest] | None = None
         self._expected_mode: SessionMode | None = None
         self._superseded: tuple[str, ...] = ()
+        self._presented: str | None = None
         self._authenticated_now = False
         self.has_signed_in = False
         """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
         self.is_flushed = False
         """Whether ``flush`` was called, so that the browser's cookies have to go."""
         super().__init__(session_key)
+        if session_key and self._key is None:
+            self._facts.status = SessionStatus.REJECTED  # too short to be looked at
 
     @cached_property
     def store(self) -> Store:
@@ -94,6 +97,7 @@ class SessionStore(SessionBase):
         self._request = weakref.ref(request)
         self._expected_mode = mode
         self._superseded = superseded
+        self._presented = self._key
 
     @property
     def is_bound(self) -> bool:
@@ -221,6 +225,7 @@ class SessionStore(SessionBase):
             self._facts.bag = bag
 
     def _loading(self) -> Flow[None]:
+        self.accessed = True
         yield from self._loading_record()
         self._facts.bag = self._opened.read_bag()
 
@@ -229,7 +234,7 @@ class SessionStore(SessionBase):
         self._facts.bag = None
         token = tokens.read(self._key)
         if token is None or token.mode is not (self._expected_mode or token.mode):
-            self._found_nothing(SessionStatus.REJECTED if self._key else SessionStatus.FRESH)
+            self._found_nothing(SessionStatus.REJECTED if self._key else self._facts.status)
             return
         try:
             found = yield Step(self.store.load, self.store.aload, (token.id,))
@@ -340,6 +345,8 @@ class SessionStore(SessionBase):
             yield from self._opening()
         if not (self.accessed or wanted) or self.is_empty():
             return Commit.NOTHING
+        if self._copy is not None:
+            yield from self._reporting_unreadable()
         automatic = conf.settings().save == "auto" and self._copy is not None
         if wanted or self._facts.is_rotated or (automatic and self._has_changed()):
             return (yield from self._saving())
@@ -560,6 +567,13 @@ class SessionStore(SessionBase):
         self._authenticated_now = self.has_signed_in = True
         self._issue(mode if self.is_bound else self.mode)
         self.modified = True
+
+    def roll_back(self) -> None:
+        """Forgets what this request did to its session, as far as nothing of it is stored."""
+        self._facts = Facts()
+        self._session_key = self._presented
+        self._copy = None
+        self._authenticated_now = self.has_signed_in = self.modified = False
 
     def _deleting(self, session_key: str | None, reason: EndReason = EndReason.LOGGED_OUT) -> Flow[None]:
         token = tokens.read(session_key or self._key)

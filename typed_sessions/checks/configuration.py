@@ -21,7 +21,7 @@ def check_settings() -> Messages:
         error(
             10,
             f"TYPED_SESSIONS[{key!r}] {wrong}." if key else f"TYPED_SESSIONS {wrong}.",
-            "Correct it or leave it out.",
+            "Correct it, or leave it out for the default.",
         )
         for key, wrong in problems.items()
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
@@ -16,7 +17,7 @@ def check_session_class() -> Messages:
         path = conf.settings().session_class
     except ImproperlyConfigured:
         return []  # check_settings tells
-    if path == conf.Settings().session_class:
+    if "SESSION_CLASS" not in getattr(django_settings, "TYPED_SESSIONS", {}):
         return [
             warning(
                 23,

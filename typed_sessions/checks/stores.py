@@ -56,7 +56,10 @@ def _check_redis(alias: str, cache: Cache) -> Messages:
         what = f"CACHES[{alias!r}] has decode_responses=True, and records are bytes."
         found.append(error(32, what, "Remove it from CONNECTION_POOL_KWARGS."))
     if not all(_has_time_limit(cache, name) for name in ("socket_timeout", "socket_connect_timeout")):
-        what = f"CACHES[{alias!r}] has no time limits, so that a Redis that hangs holds every worker."
+        what = (
+            f"CACHES[{alias!r}] has no time limits: sessions bring limits and connections of their own, and whatever else "
+            "uses this cache waits for a Redis that hangs."
+        )
         found.append(warning(33, what, "Set OPTIONS SOCKET_CONNECT_TIMEOUT = 0.25 and SOCKET_TIMEOUT = 0.5 (seconds)."))
     for other, entry in django_settings.CACHES.items():
         if other != alias and _is(entry, redis_cache) and _shares_pool_wrongly(cache, entry):
@@ -136,7 +139,8 @@ def _locations(cache: Cache) -> set[str]:
 def _has_time_limit(cache: Cache, name: str) -> bool:
     """In any of the three places that redis-py takes it from."""
     options = _options(cache)
-    in_every_url = all(f"{name}=" in location for location in _locations(cache))
+    locations = _locations(cache)
+    in_every_url = bool(locations) and all(f"{name}=" in location for location in locations)
     return bool(options.get(name.upper()) or (options.get("CONNECTION_POOL_KWARGS") or {}).get(name) or in_every_url)
 
 

@@ -1,7 +1,7 @@
-"""The asyncio twin of a django-redis connection: same server, same options, one connection pool per event loop.
+"""The asyncio twin of a django-redis connection: same server, same options, one client per event loop.
 
-django-redis has no asyncio client. A pool belongs to the event loop it was made in, and a sync server that runs async
-views makes a new loop for every request, so pools of closed loops are let go of when a new loop shows up.
+django-redis has no asyncio client. A connection belongs to the event loop it was made in, and a sync server that runs
+async views makes a new loop for every request, so clients of closed loops are let go of when a new loop shows up.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from asgiref.sync import sync_to_async
 from redis import asyncio as aioredis
 from redis.asyncio import sentinel as aiosentinel
 from redis.cluster import RedisCluster
+from redis.connection import SSLConnection
+from redis.exceptions import MaxConnectionsError
 from redis.sentinel import SentinelConnectionPool
 
 MAX_CONNECTIONS = 50
-"""Per event loop; a request beyond that waits for a connection, ``WAIT`` seconds at most."""
+"""Commands under way at once in an event loop, and so its connections; others wait, ``WAIT`` seconds at most."""
 WAIT = 1.0
 TIME_LIMITS = {"socket_connect_timeout": 0.25, "socket_timeout": 0.5}
 """Seconds, where the project has set none: a Redis that hangs must not hold a worker (REQ-R03)."""
@@ -30,34 +33,20 @@ _CONNECTION_CLASSES = {
     "UnixDomainSocketConnection": aioredis.UnixDomainSocketConnection,
 }
 # Options that mean the same to both kinds of connection. Parsers and retry objects do not.
-_OPTIONS = frozenset(
-    [
-        "host",
-        "port",
-        "path",
-        "db",
-        "username",
-        "password",
-        "client_name",
-        "protocol",
-        "encoding",
-        "encoding_errors",
-        "health_check_interval",
-        "socket_timeout",
-        "socket_connect_timeout",
-        "socket_keepalive",
-        "socket_keepalive_options",
-        "credential_provider",
-        "ssl_keyfile",
-        "ssl_certfile",
-        "ssl_cert_reqs",
-        "ssl_ca_certs",
-        "ssl_ca_data",
-        "ssl_check_hostname",
-        "ssl_min_version",
-        "ssl_ciphers",
-    ]
-)
+_ADDRESS = {"host", "port", "path", "db"}
+_OPTIONS = _ADDRESS | {
+    "username", "password", "client_name", "protocol", "encoding", "encoding_errors", "health_check_interval",
+    "socket_timeout", "socket_connect_timeout", "socket_keepalive", "socket_keepalive_options", "credential_provider",
+}  # fmt: skip
+_TLS_OPTIONS = {
+    "ssl_keyfile", "ssl_certfile", "ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_data", "ssl_check_hostname",
+    "ssl_min_version", "ssl_ciphers",
+}  # fmt: skip
+
+
+class _Client(NamedTuple):
+    client: Any
+    under_way: asyncio.Semaphore
 
 
 class AsyncClients:
@@ -65,95 +54,87 @@ class AsyncClients:
 
     def __init__(self, sync_client: Callable[[], Any]) -> None:
         self._sync_client = sync_client
-        self._clients: dict[AbstractEventLoop, Any] = {}
+        self._clients: dict[AbstractEventLoop, _Client] = {}
         self._lock = threading.Lock()
 
-    def current(self) -> Any:
-        """The client of the running event loop."""
+    async def send(self, *command: Any) -> Any:
+        """One command and its reply, by the client of the running event loop."""
+        client, under_way = self.current()
+        if under_way.locked():
+            try:
+                await asyncio.wait_for(under_way.acquire(), WAIT)
+            except asyncio.TimeoutError as error:
+                raise MaxConnectionsError(f"{MAX_CONNECTIONS} commands were under way for {WAIT} s") from error
+        else:
+            await under_way.acquire()
+        try:
+            return await client.execute_command(*command)
+        finally:
+            under_way.release()
+
+    def current(self) -> _Client:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
             with self._lock:
                 self._let_go_of_closed_loops()
-                client = self._clients[loop] = twin_of(self._sync_client())
+                client = _Client(twin_of(self._sync_client()), asyncio.Semaphore(MAX_CONNECTIONS))
+                self._clients[loop] = client
         return client
 
     def _let_go_of_closed_loops(self) -> None:
         for loop in [loop for loop in self._clients if loop.is_closed()]:
-            _close_sockets(self._clients.pop(loop))
+            _abandon(self._clients.pop(loop).client)
 
 
 def twin_of(client: Any) -> Any:
-    """An asyncio client for what ``client`` is connected to; one that works in threads if it cannot be known."""
+    """An asyncio client for what ``client`` is connected to; one that works in threads if that cannot be known."""
     if isinstance(client, RedisCluster):
-        return _cluster_twin(client)
+        return ClusterClient(client)
     pool = client.connection_pool
     if isinstance(pool, SentinelConnectionPool):
         return _sentinel_twin(pool)
     connection_class = _CONNECTION_CLASSES.get(pool.connection_class.__name__)
     if connection_class is None:
         return ThreadedClient(client)
-    options = _shared_options(pool.connection_kwargs)
-    return aioredis.Redis(
-        connection_pool=aioredis.BlockingConnectionPool(
-            max_connections=min(pool.max_connections, MAX_CONNECTIONS),
-            timeout=WAIT,
-            connection_class=connection_class,
-            **options,
-        )
-    )
+    options = _shared(pool.connection_kwargs, is_tls=connection_class is aioredis.SSLConnection)
+    return aioredis.Redis(connection_pool=aioredis.ConnectionPool(connection_class=connection_class, **options))
 
 
 def _sentinel_twin(pool: Any) -> Any:
-    manager = pool.sentinel_manager
-    addresses = [
-        (kwargs["host"], kwargs["port"])
-        for kwargs in (node.connection_pool.connection_kwargs for node in manager.sentinels)
-    ]
-    sentinel_options = _shared_options(manager.sentinels[0].connection_pool.connection_kwargs)
+    is_tls = issubclass(pool.connection_class, SSLConnection)
+    nodes = [node.connection_pool.connection_kwargs for node in pool.sentinel_manager.sentinels]
     sentinel: Any = aiosentinel.Sentinel(  # type: ignore[no-untyped-call]
-        addresses,
-        sentinel_kwargs={name: value for name, value in sentinel_options.items() if name not in ("host", "port", "db")},
-        **{
-            name: value
-            for name, value in _shared_options(pool.connection_kwargs).items()
-            if name not in ("host", "port")
-        },
+        [(node["host"], node["port"]) for node in nodes],
+        sentinel_kwargs=_without_address(_shared(nodes[0], is_tls=False)),
     )
-    return sentinel.master_for(pool.service_name)
+    options = _without_address(_shared(pool.connection_kwargs, is_tls)) | {"db": pool.connection_kwargs.get("db", 0)}
+    return sentinel.master_for(pool.service_name, ssl=is_tls, **options)
 
 
-def _cluster_twin(client: Any) -> Any:
-    node = client.get_default_node()
-    options = _shared_options(client.nodes_manager.connection_kwargs)
-    return aioredis.RedisCluster(**{**options, "host": node.host, "port": node.port})
+def _shared(options: dict[str, Any], is_tls: bool) -> dict[str, Any]:
+    names = _OPTIONS | _TLS_OPTIONS if is_tls else _OPTIONS
+    return TIME_LIMITS | {name: value for name, value in options.items() if name in names and value is not None}
 
 
-def _shared_options(options: dict[str, Any]) -> dict[str, Any]:
-    return TIME_LIMITS | {name: value for name, value in options.items() if name in _OPTIONS and value is not None}
+def _without_address(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in _ADDRESS}
 
 
-def _close_sockets(client: Any) -> None:
-    """Closes what a client of a closed loop left open. Its own ``close`` needs that loop; the sockets do not."""
-    pools = [client.connection_pool] if hasattr(client, "connection_pool") else _node_pools(client)
-    for pool in pools:
-        for connection in [*getattr(pool, "_available_connections", ()), *getattr(pool, "_in_use_connections", ())]:
-            transport = getattr(getattr(connection, "_writer", None), "transport", None)
-            sock = getattr(transport, "_sock", None)
-            if sock is not None:
-                sock.close()
+class ClusterClient:
+    """The asyncio client of a cluster, which has to know the nodes before its first command."""
 
+    def __init__(self, client: Any) -> None:
+        options = client.nodes_manager.connection_kwargs
+        is_tls = issubclass(options.get("connection_class") or object, SSLConnection)
+        node = client.get_default_node()
+        address = {"host": node.host, "port": node.port}
+        self.client = aioredis.RedisCluster(**_without_address(_shared(options, is_tls)), **address, ssl=is_tls)
 
-def _node_pools(client: Any) -> list[Any]:
-    manager = getattr(client, "nodes_manager", None)
-    return [] if manager is None else [_NodeConnections(node) for node in manager.nodes_cache.values()]
-
-
-class _NodeConnections:
-    """The connections of a cluster node, which is its own pool, under the names that a pool has."""
-
-    def __init__(self, node: Any) -> None:
-        self._available_connections = list(getattr(node, "_connections", ()))
+    async def execute_command(self, *args: Any) -> Any:
+        # Tasks that begin at once would send to whichever node, be redirected, and close one another's connections.
+        await self.client.initialize()
+        return await self.client.execute_command(*args)
 
 
 class ThreadedClient:
@@ -164,3 +145,34 @@ class ThreadedClient:
 
     async def execute_command(self, *args: Any) -> Any:
         return await sync_to_async(self._client.execute_command, thread_sensitive=False)(*args)
+
+
+def _abandon(client: Any) -> None:
+    """Closes what a client of a closed loop left open. Its own ``close`` needs that loop; the sockets do not.
+
+    All of this is private to redis-py: what is not there any more is left to the garbage collector.
+    """
+    for connection in _connections_of(client):
+        transport = getattr(getattr(connection, "_writer", None), "transport", None)
+        sock = getattr(transport, "_sock", None)
+        if sock is not None:
+            sock.close()
+        with suppress(AttributeError):
+            connection._reader = connection._writer = None  # so that it does not complain of not having been closed
+    if isinstance(client, ClusterClient):
+        client.client._initialize = True  # likewise
+
+
+def _connections_of(client: Any) -> Iterator[Any]:
+    if isinstance(client, ClusterClient):
+        cluster = client.client.nodes_manager
+        for nodes in (cluster.nodes_cache, cluster.startup_nodes):
+            for node in nodes.values():
+                yield from node._connections
+    elif isinstance(client, aioredis.Redis):
+        pools = [client.connection_pool]
+        sentinels = getattr(getattr(client.connection_pool, "sentinel_manager", None), "sentinels", ())
+        pools += [sentinel.connection_pool for sentinel in sentinels]
+        for pool in pools:
+            yield from pool._available_connections
+            yield from pool._in_use_connections

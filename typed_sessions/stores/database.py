@@ -119,11 +119,11 @@ class DatabaseStore(Store):
 
     def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
         with _store_errors():
-            return list(self._live(now).order_by("-seen").values_list("pk", flat=True)[offset : offset + limit])
+            return list(self._live(now).order_by("-seen", "-pk").values_list("pk", flat=True)[offset : offset + limit])
 
     def of_user(self, user: str, now: int) -> Sequence[str]:
         with _store_errors():
-            return list(self._live(now).filter(user=user).order_by("-expires").values_list("pk", flat=True))
+            return list(self._live(now).filter(user=user).order_by("-expires", "-pk").values_list("pk", flat=True))
 
     def count(self, now: int) -> int:
         with _store_errors():

@@ -20,6 +20,7 @@ from django_redis.exceptions import ConnectionInterrupted
 from redis import ConnectionPool, Redis
 from redis.cluster import RedisCluster
 from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.sentinel import SentinelConnectionPool
 
 from .. import clock, conf
 from ..exceptions import StoreUnavailable, UnreadableRecord
@@ -194,7 +195,7 @@ class RedisStore(Store):
             return None
         if self._is_cluster:
             yield from self._leaving_index(record)
-        elif format_of(record.data) is not JSON or "\\" in (record.user or ""):
+        elif format_of(record.data) is not JSON or JSON.dumps(record.user) != f'"{record.user}"'.encode():
             yield from self._leaving_user(record, user)  # the script could not read it
         return record
 
@@ -291,9 +292,7 @@ class RedisStore(Store):
         # Client and pool live as long as the process. write=True: a replica may not have heard of a sign-out yet.
         with store_errors():
             client = get_redis_connection(self.alias, write=True)
-        if isinstance(client, RedisCluster) or type(client.connection_pool) is not ConnectionPool:
-            return client
-        return with_time_limits(client)
+        return client if isinstance(client, RedisCluster) else with_time_limits(client)
 
     @cached_property
     def _is_cluster(self) -> bool:
@@ -330,13 +329,13 @@ class RedisStore(Store):
     async def _aexecute(self, command: Command) -> Any:
         name, keys, args = command
         try:
-            client = self._async_clients.current()
+            send = self._async_clients.send
             if isinstance(name, str):
-                return await client.execute_command(name, *keys, *args)
+                return await send(name, *keys, *args)
             try:
-                return await client.execute_command("EVALSHA", name.sha, len(keys), *keys, *args)
+                return await send("EVALSHA", name.sha, len(keys), *keys, *args)
             except NoScriptError:
-                return await client.execute_command("EVAL", name.source, len(keys), *keys, *args)
+                return await send("EVAL", name.source, len(keys), *keys, *args)
         except STORE_ERRORS as error:
             raise unavailable(error) from error
 
@@ -357,9 +356,15 @@ def _prefix_of(alias: str) -> str:
 def with_time_limits(client: Any) -> Any:
     """``client``, or its twin with a pool of its own if the project has set no time limits (REQ-R03).
 
-    The alias' own pool stays as it is: what else the project keeps in this Redis may take its time.
+    The alias' own pool stays as it is, as what else the project keeps in this Redis may take its time. The pool of a
+    Sentinel cannot be made again, and takes the limits itself.
     """
     pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        for limited in (pool, *(sentinel.connection_pool for sentinel in pool.sentinel_manager.sentinels)):
+            limited.connection_kwargs.update(TIME_LIMITS | limited.connection_kwargs)
+    if type(pool) is not ConnectionPool:
+        return client
     missing = {name: limit for name, limit in TIME_LIMITS.items() if pool.connection_kwargs.get(name) is None}
     if not missing:
         return client
@@ -388,9 +393,12 @@ def _tombstone(reason: EndReason, now: int | None = None, nonce: str = "") -> by
 
 
 def _is_index_due(record: Record, base: Record) -> bool:
-    """Whether the index has to follow a save at once. That its clocks lag by less than the grace changes no answer."""
-    moved = max(abs(record.expires - base.expires), record.seen - base.seen)
-    return moved >= INDEX_LAG or record.user != base.user
+    """Whether the index has to follow a save at once. That its clocks lag by less than the grace ends no session."""
+    return (
+        record.seen // INDEX_LAG != base.seen // INDEX_LAG
+        or not 0 <= record.expires - base.expires < INDEX_LAG
+        or record.user != base.user
+    )
 
 
 def _time_to_live(expires: int) -> int:

@@ -118,7 +118,9 @@ END = _script("""
 local tombstone, ttl, id, user_prefix = unpack(ARGV)
 local value = redis.call('GET', KEYS[1])
 if not value or ended(value) then return false end
-redis.call('SET', KEYS[1], tombstone, 'EX', ttl)
+local buried = redis.pcall('SET', KEYS[1], tombstone, 'EX', ttl)
+-- A Redis that is full takes no tombstone, and must let people sign out all the same.
+if type(buried) == 'table' and buried.err then redis.call('DEL', KEYS[1]) end
 for i = 2, #KEYS do redis.call('ZREM', KEYS[i], id) end
 if user_prefix ~= '' then
   -- Whose it is stands in the record. On one node a key may be made up on the way; on a cluster this is not asked for.

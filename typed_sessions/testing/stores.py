@@ -13,10 +13,12 @@ For a store that keeps each record as one encoded value, subclass ``ValueStoreCo
 
 from __future__ import annotations
 
+import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -31,6 +33,8 @@ from ..states import EndReason, SessionMode
 from ..stores import wire
 from ..stores.base import Conflict, Gone, Outcome, Saved, Store
 from ..stores.record import FORMAT, GRACE, Client, Record, Tombstone, new_nonce
+
+T = TypeVar("T")
 
 Plant = Callable[[str, bytes], None]
 """Puts bytes where the record of a session id would be."""
@@ -122,45 +126,57 @@ def buried(store: Store, session_id: str) -> EndReason:
 
 
 class AsyncVerbs(Store):
-    """The async twins of a store's verbs, for callers that cannot wait: so both kinds run through the same tests."""
+    """The async twins of a store's verbs, for callers that cannot wait: so both kinds run through the same tests.
+
+    Twins that do their own input and output share one event loop. Those that are the verbs in a thread run in the thread
+    of the caller, and so in its database transaction.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.lists_sessions = store.lists_sessions
+        self._loop = asyncio.new_event_loop()
+        self._is_threaded = type(store).aload is Store.aload
+        weakref.finalize(self, self._loop.close)
+
+    def _ask(self, verb: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
+        if self._is_threaded:
+            return async_to_sync(verb)(*args)
+        return self._loop.run_until_complete(verb(*args))
 
     @property
     def format(self) -> Format:
         return self._store.format
 
     def load(self, session_id: str) -> Record | Tombstone | None:
-        return async_to_sync(self._store.aload)(session_id)
+        return self._ask(self._store.aload, session_id)
 
     def create(self, record: Record) -> bool:
-        return async_to_sync(self._store.acreate)(record)
+        return self._ask(self._store.acreate, record)
 
     def save(self, record: Record, base: Record) -> Outcome:
-        return async_to_sync(self._store.asave)(record, base)
+        return self._ask(self._store.asave, record, base)
 
     def touch(self, record: Record, seen: int, expires: int) -> bool:
-        return async_to_sync(self._store.atouch)(record, seen, expires)
+        return self._ask(self._store.atouch, record, seen, expires)
 
     def replace(self, record: Record, base: Record) -> Outcome:
-        return async_to_sync(self._store.areplace)(record, base)
+        return self._ask(self._store.areplace, record, base)
 
     def end(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
-        return async_to_sync(self._store.aend)(session_id, reason, now, user)
+        return self._ask(self._store.aend, session_id, reason, now, user)
 
     def clear_expired(self, now: int) -> int:
-        return async_to_sync(self._store.aclear_expired)(now)
+        return self._ask(self._store.aclear_expired, now)
 
     def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
-        return async_to_sync(self._store.anewest)(now, limit, offset)
+        return self._ask(self._store.anewest, now, limit, offset)
 
     def of_user(self, user: str, now: int) -> Sequence[str]:
-        return async_to_sync(self._store.aof_user)(user, now)
+        return self._ask(self._store.aof_user, user, now)
 
     def count(self, now: int) -> int:
-        return async_to_sync(self._store.acount)(now)
+        return self._ask(self._store.acount, now)
 
 
 class StoreContract:
@@ -184,7 +200,7 @@ class StoreContract:
 
     def test_large_record_is_read_as_it_was_stored(self, verbs: Store) -> None:
         """A record of the size that MAX_BYTES allows by default comes back whole, in any script."""
-        record = new_record(verbs, data=fields(verbs.format, note="Grüße, 世界 \x00 " * 2500, **{"Straße": 1}))
+        record = new_record(verbs, data=fields(verbs.format, note="Grüße, 世界 \x00 " * 2500, Straße=1))
         assert verbs.load(created(verbs, record).id) == record
 
     def test_overdue_record_is_still_there(self, verbs: Store) -> None:
@@ -414,7 +430,7 @@ class StoreContract:
     def test_what_has_ended_is_not_listed(self, verbs: Store, tell: bool) -> None:
         """An ended session leaves every list, whether or not the caller knew whose it was."""
         live = created(verbs, new_record(verbs, user="7"))
-        for user in (None, "7"):
+        for user in (None, "7", 'o"hara', "back\\slash", "new\nline", "ü 世"):
             ended = created(verbs, new_record(verbs, user=user))
             verbs.end(ended.id, EndReason.LOGGED_OUT, clock.now(), user if tell else None)
             self._listed(verbs, clock.now(), live)
@@ -448,6 +464,20 @@ class StoreContract:
         verbs.touch(other, other.seen, other.expires)
         self._listed(verbs, clock.now(), record)
 
+    @pytest.mark.parametrize("step", [30, -30])
+    def test_lists_keep_up_with_saves(self, verbs: Store, step: int) -> None:
+        """However small its steps, a session that is saved again and again is listed by what it has come to."""
+        now = clock.now()
+        base = created(verbs, new_record(verbs, user="7", expires=now + 600))
+        rival = created(verbs, new_record(verbs, seen=now + 200))
+        for _ in range(15):
+            record = next_save(base, seen=base.seen + 30, expires=base.expires + step)
+            base = saved(verbs.save(record, base))
+        if verbs.lists_sessions:
+            assert list(verbs.newest(now, 10)) == [base.id, rival.id]
+        self._listed(verbs, base.expires, rival)
+        self._listed(verbs, base.expires - 1, base, rival)
+
     def test_late_touch_does_not_change_the_lists(self, verbs: Store) -> None:
         """A touch that was overtaken by another moves a session neither out of the lists nor back in them."""
         if not verbs.lists_sessions:
@@ -467,7 +497,7 @@ class StoreContract:
             return
         assert sorted(verbs.newest(now, 100)) == sorted(record.id for record in expected)
         assert verbs.count(now) == len(expected)
-        for user in ("7", "8"):
+        for user in ("7", "8", 'o"hara', "back\\slash", "new\nline", "ü 世"):
             theirs = sorted(record.id for record in expected if record.user == user)
             assert sorted(verbs.of_user(user, now)) == theirs
 
@@ -588,7 +618,6 @@ class ValueStoreContract(StoreContract):
         with pytest.raises(UnreadableRecord):
             verbs.load(record.id)
         assert verbs.create(record) is False
-        assert verbs.touch(record, record.seen, record.expires) is False
         assert verbs.end(record.id, EndReason.UNDECODABLE, clock.now()) is None
 
     def test_readable_value_is_a_record(self, verbs: Store, plant: Plant) -> None:
