@@ -26,7 +26,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="exact counts, but no times worth reading")
     parser.add_argument("--rounds", type=int, help="turns that every engine takes at every flow (15)")
     parser.add_argument("--postgres", action="store_true", help="databases on PostgreSQL instead of SQLite")
-    parser.add_argument("--format", choices=FORMATS, default="rst", help="of the tables")
+    parser.set_defaults(format="rst")
+    for name in FORMATS:
+        parser.add_argument(f"--{name}", dest="format", action="store_const", const=name, help=f"tables as {name}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there too")
     return parser.parse_args()
 

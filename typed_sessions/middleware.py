@@ -48,12 +48,20 @@ class TypedSessionMiddleware(SessionMiddleware):
         if self.async_mode:
             return self.__acall__(request)
         self.process_request(request)
-        return self.process_response(request, cast("HttpResponseBase", self.get_response(request)))
+        try:
+            response = cast("HttpResponseBase", self.get_response(request))
+        except StoreUnavailable as error:  # even Django's own error page may ask the session
+            return _unavailable(error)
+        return self.process_response(request, response)
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         self.process_request(request)
         get_response = cast("Callable[[HttpRequest], Awaitable[HttpResponseBase]]", self.get_response)
-        return await self.aprocess_response(request, await get_response(request))
+        try:
+            response = await get_response(request)
+        except StoreUnavailable as error:  # as in __call__
+            return _unavailable(error)
+        return await self.aprocess_response(request, response)
 
     def process_request(self, request: HttpRequest) -> None:
         presented = transports.read(request)

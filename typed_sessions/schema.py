@@ -130,7 +130,7 @@ def _walk(node: types.Type, where: str, seen: set[Any]) -> Iterator[Problem]:
     if isinstance(node, types.AnyType):
         yield Problem(
             where,
-            "is Any, which holds plain JSON values only: no dates, decimals, sets or dataclasses; name the type",
+            "is Any, so that dates, decimals, sets and dataclasses in it come back as plain JSON values; name the type",
             serious=False,
         )
     if cls is not None:  # a class, or a generic one with its parameters

@@ -26,12 +26,15 @@ from .states import SessionMode
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 LENGTH = 40
-_RANDOM, _ISSUED, _CODE = 31, 5, 4  # 36**31 > 2**160; 36**5 minutes and modes last until 2083
+_RANDOM, _ISSUED, _CODE = 31, 5, 4  # 36**31 > 2**160; 36**5 minutes of four kinds last until 2054
 _RANDOM_SPACE = 36**_RANDOM
 _CODE_SPACE = 36**_CODE
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 _EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z
-_MODES = (SessionMode.TEMP, SessionMode.PERM)
+_KINDS = 4
+_KIND = {SessionMode.TEMP: 0, SessionMode.PERM: 1}
+_MODES = (SessionMode.TEMP, SessionMode.PERM, SessionMode.TEMP)
+_BLANK = 2
 
 _PREFIX = "urn:iauthsession:"
 
@@ -45,6 +48,8 @@ class Token(NamedTuple):
     """Seconds since the epoch, rounded down to the minute."""
     id: str
     """What the token opens, if that is still there."""
+    is_blank: bool = False
+    """Whether it was issued to open nothing, ever."""
 
     def __repr__(self) -> str:
         return f"<Token of session {self.id}>"
@@ -52,8 +57,19 @@ class Token(NamedTuple):
 
 def issue(mode: SessionMode) -> str:
     """A new token: 160 random bits, the time of issue, the mode, and the check code."""
-    issued = max(0, clock.now() - _EPOCH) // 60 * 2 + _MODES.index(mode)
-    body = _base36(secrets.randbelow(_RANDOM_SPACE), _RANDOM) + _base36(issued, _ISSUED)
+    return _issue(_KIND[mode])
+
+
+def issue_blank() -> str:
+    """A token for the temporary cookie of a browser that is remembered: it takes the place of an older one (REQ-S33),
+    opens nothing, and costs no store access.
+    """
+    return _issue(_BLANK)
+
+
+def _issue(kind: int) -> str:
+    minute = max(0, clock.now() - _EPOCH) // 60
+    body = _base36(secrets.randbelow(_RANDOM_SPACE), _RANDOM) + _base36(minute * _KINDS + kind, _ISSUED)
     return body + _code(body, _keys()[0])
 
 
@@ -67,8 +83,8 @@ def read(text: object) -> Token | None:
             break
     else:
         return None
-    minute, mode = divmod(int(body[_RANDOM:], 36), 2)
-    return Token(text, _MODES[mode], _EPOCH + minute * 60, digest(text))
+    minute, kind = divmod(int(body[_RANDOM:], 36), _KINDS)
+    return Token(text, _MODES[kind], _EPOCH + minute * 60, digest(text), kind == _BLANK)
 
 
 def digest(token: str) -> str:
@@ -103,7 +119,9 @@ def _key(secret: str | bytes) -> bytes:
 
 def _code(body: str, key: bytes) -> str:
     mac = blake2b(body.encode(), key=key, digest_size=8).digest()
-    return _base36(int.from_bytes(mac, "big") % _CODE_SPACE, _CODE)
+    first, second = divmod(int.from_bytes(mac, "big") % _CODE_SPACE, len(_PAIRS))
+    code: str = _PAIRS[first] + _PAIRS[second]
+    return code
 
 
 def _base36(number: int, width: int) -> str:

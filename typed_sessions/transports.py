@@ -28,7 +28,7 @@ class Presented(NamedTuple):
     def superseded(self) -> tuple[str, ...]:
         """The id that the other cookie opens, if it is genuine."""
         other = tokens.read(self.other)
-        return (other.id,) if other else ()
+        return (other.id,) if other and not other.is_blank else ()
 
 
 def cookie_name(mode: SessionMode) -> str:
@@ -57,7 +57,7 @@ def write(request: HttpRequest, response: HttpResponseBase, token: Token, max_ag
         _set(response, perm, token.text, max_age)
         _set(response, option, token.mode.value, max_age)
         if signed_in:
-            _set(response, temp, tokens.issue(SessionMode.TEMP), None)
+            _set(response, temp, tokens.issue_blank(), None)
         return
     _set(response, temp, token.text, max_age)
     if perm in request.COOKIES and (signed_in or request.COOKIES.get(option) == SessionMode.PERM.value):

@@ -125,10 +125,10 @@ def test_a_type_without_one_meaning_is_refused(hint: Any, place: str, said: str)
     ids=str,
 )
 def test_any_is_allowed_with_a_warning(hint: Any, place: str) -> None:
-    """What is in an `Any` loses its type, which is worth a warning and no more."""
+    """An `Any` is no type to hold values to, which is worth a warning and no more."""
     problem = only(class_with(hint))
     assert problem.where == f"Sample.value{place}"
-    assert problem.what.startswith("is Any, so that dates, decimals, sets and dataclasses in it come back as plain")
+    assert problem.what.startswith("is Any, which holds plain JSON values only")
     assert not problem.serious
     assert codec_for(class_with(hint), JSON)
 

@@ -338,9 +338,12 @@ def test_connection_that_decodes_is_explained(store_at: StoreAt, valkey: RedisSe
 
 
 @contextmanager
-def _nothing_but_reads(store: Store, refuse: Callable[[], object], allow: Callable[[], object]) -> Iterator[None]:
+def _nothing_but_reads(
+    store: Store, refuse: Callable[[], object], allow: Callable[[], object], *, also_end: bool = True
+) -> Iterator[None]:
     """That every write is refused as long as the server refuses, and that all is well before and after."""
     steps, record = writes(store), created(store, new_record(store))
+    steps.pop("" if also_end else "end", None)
     refuse()
     try:
         for name, step in steps.items():
@@ -360,11 +363,24 @@ def test_r13_full_server_refuses_writes(verbs: Store, valkey: RedisServer) -> No
     def limit(size: int) -> None:
         valkey.run("CONFIG", "SET", "maxmemory", size)
 
-    with _nothing_but_reads(verbs, lambda: limit(1), lambda: limit(0)):
+    with _nothing_but_reads(verbs, lambda: limit(1), lambda: limit(0), also_end=False):
         before = keys(valkey)
         with pytest.raises(StoreUnavailable, match="OOM|used memory"):
             verbs.create(new_record(verbs))
         assert keys(valkey).keys() == before.keys()
+
+
+def test_r07_people_can_sign_out_of_a_full_server(verbs: Store, valkey: RedisServer) -> None:
+    """Where there is no memory for a tombstone a session ends without one."""
+    record = created(verbs, new_record(verbs, user="7"))
+    valkey.run("CONFIG", "SET", "maxmemory", 1)
+    try:
+        assert verbs.end(record.id, EndReason.LOGGED_OUT, clock.now()) == record
+        assert verbs.load(record.id) is None
+        assert verbs.end(record.id, EndReason.LOGGED_OUT, clock.now()) is None
+        assert list(verbs.of_user("7", clock.now())) == []
+    finally:
+        valkey.run("CONFIG", "SET", "maxmemory", 0)
 
 
 def test_r07_replica_refuses_writes(verbs: Store, valkey: RedisServer) -> None:

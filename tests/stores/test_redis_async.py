@@ -120,7 +120,7 @@ async def test_r05_waiting_for_a_connection_ends(
     answer, refusal = await asyncio.gather(store.aload(record.id), store.aload(record.id), return_exceptions=True)
     assert answer == record
     assert isinstance(refusal, StoreUnavailable)
-    assert "No connection available" in str(refusal)
+    assert "1 commands were under way" in str(refusal)
     assert await store.aload(record.id) == record
 
 
@@ -159,7 +159,7 @@ async def test_unix_socket(store: Store, valkey: RedisServer) -> None:
     """The twin of a connection over a Unix socket uses that socket."""
     assert isinstance(store, RedisStore)
     await _works(store)
-    assert store._async_clients.current().connection_pool.connection_class is aioredis.UnixDomainSocketConnection
+    assert store._async_clients.current().client.connection_pool.connection_class is aioredis.UnixDomainSocketConnection
 
 
 async def test_tcp(store_at: StoreAt, valkey: RedisServer) -> None:
@@ -170,7 +170,7 @@ async def test_tcp(store_at: StoreAt, valkey: RedisServer) -> None:
             url = proxy.url.replace("//", "//twin:secret@").removesuffix("0") + "3"
             store = store_at(url, SOCKET_TIMEOUT=3, SOCKET_CONNECT_TIMEOUT=2)
             await _works(store)
-            pool = store._async_clients.current().connection_pool
+            pool = store._async_clients.current().client.connection_pool
     finally:
         valkey.run("ACL", "DELUSER", "twin")
     kwargs = pool.connection_kwargs
@@ -206,7 +206,7 @@ def test_tls_of_sentinel_and_cluster_stays_tls() -> None:
     kwargs = {"connection_class": redis.SSLConnection, "ssl_ca_certs": "/ca.pem"}
     cluster.nodes_manager = SimpleNamespace(connection_kwargs=kwargs, default_node=node)  # type: ignore[assignment]
     twin = asyncio.run(_awaited(lambda: twin_of(cluster)))
-    assert issubclass(twin.connection_kwargs["connection_class"], aioredis.SSLConnection)
+    assert issubclass(twin.client.connection_kwargs["connection_class"], aioredis.SSLConnection)
 
 
 async def _awaited(make: Callable[[], Any]) -> Any:
@@ -222,7 +222,7 @@ async def test_unknown_connection_works_in_threads(store_at: StoreAt, valkey: Re
     with LossyProxy(valkey) as proxy:
         store = store_at(proxy.url, CONNECTION_POOL_KWARGS={"connection_class": OddConnection})
         await _works(store)
-        client = store._async_clients.current()
+        client = store._async_clients.current().client
         assert isinstance(client, ThreadedClient)
         valkey.run("SCRIPT FLUSH")
         await _works_again(store)

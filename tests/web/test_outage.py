@@ -188,32 +188,31 @@ def test_r08_sign_in_is_never_half_done(
     assert visitor.visit(cart).text == "['mine'] mine"
 
 
-@pytest.mark.parametrize(
-    "middleware",
-    [
-        [
-            "django.contrib.auth.middleware.AuthenticationMiddleware",
-            "django.contrib.auth.middleware.LoginRequiredMiddleware",
-        ],
-        ["django.middleware.csrf.CsrfViewMiddleware"],
-    ],
-)
+@pytest.mark.parametrize("needy", ["LoginRequiredMiddleware", "CsrfViewMiddleware"])
 def test_r01_middleware_needs_the_session(
     valkey_browser: Browser,
     valkey: RedisServer,
     new_site: Callable[..., Browser],
     settings: Settings,
-    middleware: list[str],
+    needy: str,
 ) -> None:
     """It is a 503 also if another middleware, and not the view, asks for the session."""
-    settings.CSRF_USE_SESSIONS = True
-    site = new_site("typed_sessions.middleware.TypedSessionMiddleware", *middleware)
+    paths = {
+        "LoginRequiredMiddleware": "django.contrib.auth.middleware.LoginRequiredMiddleware",
+        "CsrfViewMiddleware": "django.middleware.csrf.CsrfViewMiddleware",
+    }
+    settings.CSRF_USE_SESSIONS = needy == "CsrfViewMiddleware"
+    site = new_site(
+        "typed_sessions.middleware.TypedSessionMiddleware",
+        "django.contrib.auth.middleware.AuthenticationMiddleware",
+        paths[needy],
+    )
     valkey.kill()
     expect_unavailable(Browser(site.ask, valkey_browser.cookies).visit(public))
 
 
 def test_view_may_go_on(valkey_browser: Browser, valkey: RedisServer) -> None:
-    """A view that catches the error answers what it likes, the state is told, and cookies and store stay as they are."""
+    """A view that catches the error answers what it likes and is told the state; cookies and store stay as they are."""
     told: list[SessionStatus] = []
 
     def view(request: Request) -> str:
@@ -274,7 +273,7 @@ def overtaken(
 
 
 def test_r22_ended_by_another_request(overtaken: tuple[Verbs, type[Any]], new_browser: NewBrowser, user: User) -> None:
-    """A request whose session another one ends before it is saved is a 400; it sets no cookie and brings nothing back."""
+    """A request whose session another one ends before it is saved is a 400, sets no cookie and brings nothing back."""
     verbs, engine = overtaken
     browser = new_browser()
     browser.visit(sign_in(user))

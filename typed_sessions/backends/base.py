@@ -16,8 +16,10 @@ import msgspec
 from django.conf import settings as django_settings
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
+from django.utils.module_loading import import_string
 
 from .. import clock, conf, hooks, tokens
+from ..bag import Serializer
 from ..codec import configured_codec
 from ..exceptions import SessionTooLarge, StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
@@ -67,7 +69,9 @@ class SessionStore(SessionBase):
         """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
         self.is_flushed = False
         """Whether ``flush`` was called, so that the browser's cookies have to go."""
-        super().__init__(session_key)
+        # What SessionBase does, without looking the serializer up before it is needed.
+        self._session_key = session_key
+        self.accessed = self.modified = False
         if session_key and self._key is None:
             self._facts.status = SessionStatus.REJECTED  # too short to be looked at
 
@@ -75,6 +79,12 @@ class SessionStore(SessionBase):
     def store(self) -> Store:
         """Where records are kept."""
         raise NotImplementedError(f"{type(self).__module__}.SessionStore has no store.")
+
+    @cached_property
+    def serializer(self) -> type[Serializer]:
+        """What ``SESSION_SERIALIZER`` names."""
+        serializer: type[Serializer] = import_string(django_settings.SESSION_SERIALIZER)
+        return serializer
 
     # Identity. Django calls the token "session key".
 
@@ -235,6 +245,9 @@ class SessionStore(SessionBase):
         token = tokens.read(self._key)
         if token is None or token.mode is not (self._expected_mode or token.mode):
             self._found_nothing(SessionStatus.REJECTED if self._key else self._facts.status)
+            return
+        if token.is_blank:
+            self._found_nothing(SessionStatus.FRESH)
             return
         try:
             found = yield Step(self.store.load, self.store.aload, (token.id,))

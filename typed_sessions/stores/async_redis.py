@@ -78,7 +78,9 @@ class AsyncClients:
         if client is None:
             with self._lock:
                 self._let_go_of_closed_loops()
-                client = _Client(twin_of(self._sync_client()), asyncio.Semaphore(MAX_CONNECTIONS))
+                sync = self._sync_client()
+                asked_for = getattr(getattr(sync, "connection_pool", None), "max_connections", MAX_CONNECTIONS)
+                client = _Client(twin_of(sync), asyncio.Semaphore(min(asked_for, MAX_CONNECTIONS)))
                 self._clients[loop] = client
         return client
 

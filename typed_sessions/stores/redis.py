@@ -132,11 +132,14 @@ class RedisStore(Store):
 
     def _saving(self, record: Record, base: Record) -> Flow[Outcome]:
         is_index_due = _is_index_due(record, base)
-        keys = self._keys(record) if is_index_due else (self._key(record.id),)
+        keys = self._keys(record)
+        if not is_index_due:
+            # Whoever ends all sessions of a user must not miss one: that part of the index never lags.
+            keys = (keys[0], *keys[3:])
         command = Command(scripts.SAVE, keys, (*self._arguments(record), wire.stamp(base)))
         outcome = self._outcome(record, base, (yield self._step(command)))
-        if is_index_due and isinstance(outcome, Saved):
-            yield from self._indexing(record)
+        if isinstance(outcome, Saved):
+            yield from self._indexing(record, of_user_alone=not is_index_due)
             yield from self._leaving_user(base, record.user)
         return outcome
 
@@ -212,15 +215,14 @@ class RedisStore(Store):
             yield self._step(Command("ZREM", (by_seen,), tuple(dead)))
             removed += yield self._step(Command("ZREM", (by_expiry,), tuple(dead)))
 
-    def _indexing(self, record: Record, forward: bool = False) -> Flow[None]:
+    def _indexing(self, record: Record, forward: bool = False, of_user_alone: bool = False) -> Flow[None]:
         """On a cluster: the part of a script that concerns the index."""
         if not self._is_cluster:
             return
         by_seen, by_expiry, *of_user = self._index_keys(record.user)
         life = _index_life(record.expires)
         for key, score, dead in (
-            (by_seen, record.seen, ""),
-            (by_expiry, record.expires, ""),
+            *(() if of_user_alone else ((by_seen, record.seen, ""), (by_expiry, record.expires, ""))),
             *((key, record.expires, clock.now() - GRACE) for key in of_user),
         ):
             yield self._step(Command(scripts.INDEX, (key,), (record.id, score, life, int(forward), dead)))

@@ -29,6 +29,7 @@ local function enter(key, id, score, ttl, forward)
 end
 local function index(first, id, seen, expires, ttl, forward)
   local scores = {seen, expires, expires}
+  if #KEYS == first then scores[1] = expires end  -- the user's key alone
   for i = first, #KEYS do enter(KEYS[i], id, scores[i - first + 1], ttl, forward) end
 end
 local function trim(user_key, dead)
