@@ -118,6 +118,7 @@ CASES = {
     "dict by date": Case(dict[date, int], {date(2026, 1, 2): 1}),
     "dict by UUID": Case(dict[UUID, Item], {PACKED: Item("a")}),
     "dict by Decimal": Case(dict[Decimal, int], {Decimal("1.50"): 1}),
+    "dict by limited int": Case(dict[Annotated[int, Meta(gt=0, title="key")], int], {1: 2}),
     "dict of sets": Case(dict[str, set[int]], {"a": {1, 2}, "b": set()}),
     "Optional": Case(datetime | None, AWARE),
     "Optional none": Case(datetime | None, None),

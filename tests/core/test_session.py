@@ -239,7 +239,7 @@ def user_models() -> Iterator[SimpleNamespace]:
 
             USERNAME_FIELD = "phone"
 
-            class Meta:
+            class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
                 app_label = "tests"
                 managed = False
 
@@ -251,7 +251,7 @@ def user_models() -> Iterator[SimpleNamespace]:
             USERNAME_FIELD = "address"
             EMAIL_FIELD = "address"
 
-            class Meta:
+            class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]
                 app_label = "tests"
                 managed = False
 
@@ -279,7 +279,7 @@ def test_fill_from_a_user_whose_key_is_the_address(user_models: SimpleNamespace)
 def test_fill_from_djangos_user() -> None:
     """Django's own user fills every field; roles are the groups' names, permissions its own and theirs."""
     user = User.objects.create_user("ann", "ann@example.org", first_name="Ann", last_name="Lee")
-    user.backend = "typed_sessions.auth.TypedSessionBackend"  # type: ignore[attr-defined]  # as authenticate() does
+    user.backend = "typed_sessions.auth.TypedSessionBackend"
     view, add = (Permission.objects.get(codename=f"{name}_group") for name in ("view", "add"))
     for name in ("staff", "editors"):
         user.groups.add(Group.objects.create(name=name))

@@ -82,9 +82,20 @@ def test_a_token_tells_its_mode_and_minute(mode: SessionMode, monkeypatch: pytes
     assert (read.text, read.mode, read.issued, read.id) == (text, mode, NOW, tokens.digest(text))
 
 
-@pytest.mark.parametrize("year", [2026, 2082])
+def test_s33_a_blank_token_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that only takes an older one's place is genuine, says that it is blank, and is as random as any."""
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    text = tokens.issue_blank()
+    read = tokens.read(text)
+    assert read is not None
+    assert (read.is_blank, read.mode, read.issued) == (True, SessionMode.TEMP, NOW)
+    assert text[:31] != tokens.issue_blank()[:31]
+    assert not any(found.is_blank for mode in MODES if (found := tokens.read(tokens.issue(mode))))
+
+
+@pytest.mark.parametrize("year", [2026, 2053])
 def test_the_time_of_issue_fits_for_decades(year: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From 2026 to 2083 a token tells when it was issued."""
+    """From 2026 to 2054 a token tells when it was issued."""
     moment = int(datetime(year, 1, 1, tzinfo=timezone.utc).timestamp())
     monkeypatch.setattr(clock, "now", lambda: moment)
     read = tokens.read(tokens.issue(SessionMode.PERM))
@@ -92,7 +103,7 @@ def test_the_time_of_issue_fits_for_decades(year: int, monkeypatch: pytest.Monke
 
 
 def test_a_clock_before_2026_does_not_make_tokens_from_the_far_future(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server whose clock is wrong, or a test that freezes it long ago, issues no token of the year 2083."""
+    """A server whose clock is wrong, or a test that freezes it long ago, issues no token of the far future."""
     monkeypatch.setattr(clock, "now", lambda: 1_500_000_000)
     read = tokens.read(tokens.issue(SessionMode.PERM))
     assert read is not None and read.mode is SessionMode.PERM

@@ -126,9 +126,7 @@ def test_nothing_and_tombstones_are_not_copied(store: CachedDatabaseStore) -> No
     assert store.load(unknown.id) == unknown
 
 
-def test_s71_damaged_copy_is_left_aside(
-    store: CachedDatabaseStore, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_s71_damaged_copy_is_left_aside(store: CachedDatabaseStore, caplog: pytest.LogCaptureFixture) -> None:
     """A copy that is not the record costs a read of the database and a line in the log, not the session."""
     record = created(store, new_record(store))
     for value in (b"\x80\x04nonsense", "text", 7, wire.encode(new_record(store))):
@@ -289,7 +287,7 @@ def test_r29_write_in_a_transaction_marks_when_it_ends(
 def test_r29_uncommitted_record_is_not_copied(store: CachedDatabaseStore, database_alias: str, verb: str) -> None:
     """What a transaction sees of its own writes is not shown to others, since it may never come true."""
     base, other = new_record(store), created(store, new_record(store))
-    with pytest.raises(ZeroDivisionError), transaction.atomic(using=database_alias):
+    with transaction.atomic(using=database_alias):
         if verb == "create":
             store.create(base)
         else:
@@ -298,7 +296,7 @@ def test_r29_uncommitted_record_is_not_copied(store: CachedDatabaseStore, databa
         for record in (base, other):
             store.load(record.id)
             assert _copy(record) is None
-        raise ZeroDivisionError
+        transaction.set_rollback(True, using=database_alias)
     assert store.load(base.id) is None
     assert store.load(other.id) == other
 
@@ -329,7 +327,7 @@ def test_r29_old_snapshot_is_not_copied(valkey_store: CachedDatabaseStore) -> No
 
 
 def test_read_in_a_transaction_is_copied_after_it(store: CachedDatabaseStore, database_alias: str) -> None:
-    """With ATOMIC_REQUESTS reads are quick too: what is copied is what the database holds when the transaction is over."""
+    """With ATOMIC_REQUESTS reads are quick too: copied is what the database holds when the transaction is over."""
     record, damaged = created(store, new_record(store)), created(store, new_record(store))
     with transaction.atomic(using=database_alias):
         assert store.load(record.id) == record
@@ -343,11 +341,11 @@ def test_read_in_a_transaction_is_copied_after_it(store: CachedDatabaseStore, da
 
 
 @pytest.fixture
-def broken_cache(valkey_store: CachedDatabaseStore, valkey: RedisServer) -> Iterator[CachedDatabaseStore]:
+def broken_cache(valkey_store: CachedDatabaseStore, valkey: RedisServer) -> CachedDatabaseStore:
     record = created(valkey_store, new_record(valkey_store))
     valkey_store.load(record.id)
     valkey.kill()
-    yield valkey_store
+    return valkey_store
 
 
 def test_cache_that_is_away_costs_a_read(

@@ -93,7 +93,7 @@ def test_r27_r28_one_rotation_wins(store: Store) -> None:
     for _ in range(6):
         base = created(store, new_record(store))
         records = [successor(base) for _ in range(4)]
-        outcomes = at_once(*[lambda r=record, b=base: store.replace(r, b) for record in records])  # type: ignore[misc]
+        outcomes = at_once(*[lambda r=record, b=base: store.replace(r, b) for record in records])
         winners = [saved(outcome) for outcome in outcomes if isinstance(outcome, Saved)]
         assert len(winners) == 1
         assert [store.load(record.id) for record in records if record.id != winners[0].id] == [None] * 3
@@ -105,7 +105,7 @@ def test_create_is_done_once(store: Store) -> None:
     """Of several that create under one id, one succeeds."""
     first = new_record(store)
     records = [first, *(new_record(store, id=first.id) for _ in range(3))]
-    answers = at_once(*[lambda r=record: store.create(r) for record in records])  # type: ignore[misc]
+    answers = at_once(*[lambda r=record: store.create(r) for record in records])
     assert sorted(answers) == [False, False, False, True]
     assert store.load(first.id) == records[answers.index(True)]
 

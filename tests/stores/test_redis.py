@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -204,7 +204,7 @@ def test_verb_is_one_command_with_its_index(verbs: Store, valkey: RedisServer) -
 
 
 def test_s74_no_verb_looks_through_the_keys(verbs: Store, valkey: RedisServer) -> None:
-    """What a verb costs does not depend on how many keys there are; an id that is a pattern is a name like any other."""
+    """What a verb costs does not depend on how many keys there are; an id that is a pattern is but a name."""
     with commands(valkey) as seen:
         list(every_verb(verbs))
         for read in reads(verbs).values():
@@ -322,7 +322,9 @@ def test_cache_without_django_redis_is_explained(backend: str, settings: Setting
     """A cache that django-redis knows nothing of is refused with what to write in its place."""
     entry = {"BACKEND": f"django.core.cache.backends.{backend}", "LOCATION": "redis://127.0.0.1:1"}
     settings.CACHES = {**settings.CACHES, "other": entry}
-    with pytest.raises(ImproperlyConfigured, match=r"CACHES\['other'\]\['BACKEND'\] to 'django_redis.cache.RedisCache'"):
+    with pytest.raises(
+        ImproperlyConfigured, match=r"CACHES\['other'\]\['BACKEND'\] to 'django_redis.cache.RedisCache'"
+    ):
         RedisStore("other")
 
 
@@ -365,7 +367,7 @@ def test_r13_full_server_refuses_writes(verbs: Store, valkey: RedisServer) -> No
 
     with _nothing_but_reads(verbs, lambda: limit(1), lambda: limit(0), also_end=False):
         before = keys(valkey)
-        with pytest.raises(StoreUnavailable, match="OOM|used memory"):
+        with pytest.raises(StoreUnavailable, match=r"OOM|used memory"):
             verbs.create(new_record(verbs))
         assert keys(valkey).keys() == before.keys()
 
@@ -408,7 +410,7 @@ def test_r07_server_that_cannot_save_refuses_writes(store_at: StoreAt, valkey: R
             def mend() -> None:
                 server.run("CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
 
-            with _nothing_but_reads(store, fail, mend), pytest.raises(StoreUnavailable, match="MISCONF|RDB"):
+            with _nothing_but_reads(store, fail, mend), pytest.raises(StoreUnavailable, match=r"MISCONF|RDB"):
                 store.create(new_record(store))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -479,7 +481,9 @@ def test_r30_verb_whose_reply_was_lost_can_be_repeated(
         assert list(store.newest(clock.now(), 10)) == ([] if verb == "end" else [record.id])
 
 
-def test_r30_end_after_a_lost_save_ends_what_was_saved(make_store: MakeStore, store_at: StoreAt, valkey: RedisServer) -> None:
+def test_r30_end_after_a_lost_save_ends_what_was_saved(
+    make_store: MakeStore, store_at: StoreAt, valkey: RedisServer
+) -> None:
     """A sign-out after a save that nobody heard of ends that save, and the save repeated does not bring it back."""
     list(every_verb(make_store("valkey")))
     with LossyProxy(valkey) as proxy:
@@ -515,20 +519,48 @@ def test_r03_hung_server_holds_nobody(
     assert verbs.load(record.id) == record
 
 
+@pytest.mark.parametrize("name", ["valkey", "cluster", "sentinel"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_r31_late_reply_is_nobody_elses(
+    asynchronous: bool, name: str, make_store: MakeStore, request: pytest.FixtureRequest
+) -> None:
+    """A reply that comes after its request gave up is not taken for the reply to the next one."""
+    store = make_store(name)
+    verbs: Store = AsyncVerbs(store) if asynchronous else store
+    records = [created(verbs, new_record(verbs)) for _ in range(8)]
+    with _patient(request.getfixturevalue("redis_sentinel") if name == "sentinel" else None):
+        for server in _nodes(name, request):
+            server.pause(0.7)
+        for record in records:
+            with suppress(StoreUnavailable):
+                assert verbs.load(record.id) == record
+        assert [verbs.load(record.id) for record in records] == records
+
+
 @contextmanager
 def _frozen(servers: list[RedisServer], watched: RedisSentinel | None) -> Iterator[None]:
-    """The servers hang, and a sentinel takes its time to find out."""
-    if watched:
-        watched.sentinel.run("SENTINEL SET", SERVICE, "down-after-milliseconds", 60_000)
-    for server in servers:
-        server.freeze()
+    """The servers hang."""
+    with _patient(watched):
+        for server in servers:
+            server.freeze()
+        try:
+            yield
+        finally:
+            for server in servers:
+                server.thaw()
+
+
+@contextmanager
+def _patient(watched: RedisSentinel | None) -> Iterator[None]:
+    """A sentinel, if there is one, does not find out that its master hangs."""
+    if watched is None:
+        yield
+        return
+    watched.sentinel.run("SENTINEL SET", SERVICE, "down-after-milliseconds", 60_000)
     try:
         yield
     finally:
-        for server in servers:
-            server.thaw()
-        if watched:
-            watched.sentinel.run("SENTINEL SET", SERVICE, "down-after-milliseconds", 500)
+        watched.sentinel.run("SENTINEL SET", SERVICE, "down-after-milliseconds", 500)
 
 
 def test_r03_limits_of_the_project_stand(store_at: StoreAt, valkey: RedisServer) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
-from django.core.cache import caches
 from redis import asyncio as aioredis
 
 from tests.servers.redis import RedisServer, free_port
@@ -197,14 +196,16 @@ def test_tls_stays_tls() -> None:
 
 def test_tls_of_sentinel_and_cluster_stays_tls() -> None:
     """The twins of an encrypted Sentinel or Cluster connection do not fall back to plain text."""
-    sentinel = redis.Sentinel([("sentinel.example", 26379)], ssl=True, ssl_ca_certs="/ca.pem")
-    twin = asyncio.run(_awaited(lambda: twin_of(sentinel.master_for("main", ssl=True, ssl_ca_certs="/ca.pem"))))
+    make: Any = redis.Sentinel
+    master = make([("sentinel.example", 26379)]).master_for("main", ssl=True, ssl_ca_certs="/ca.pem")
+    twin = asyncio.run(_awaited(lambda: twin_of(master)))
     assert issubclass(twin.connection_pool.connection_class, aioredis.SSLConnection)
     assert twin.connection_pool.connection_kwargs["ssl_ca_certs"] == "/ca.pem"
     cluster = redis.RedisCluster.__new__(redis.RedisCluster)
     node = SimpleNamespace(host="node.example", port=6379)
     kwargs = {"connection_class": redis.SSLConnection, "ssl_ca_certs": "/ca.pem"}
-    cluster.nodes_manager = SimpleNamespace(connection_kwargs=kwargs, default_node=node)  # type: ignore[assignment]
+    manager: Any = SimpleNamespace(connection_kwargs=kwargs, default_node=node)
+    cluster.nodes_manager = manager
     twin = asyncio.run(_awaited(lambda: twin_of(cluster)))
     assert issubclass(twin.client.connection_kwargs["connection_class"], aioredis.SSLConnection)
 

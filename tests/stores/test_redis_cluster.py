@@ -55,10 +55,11 @@ def _node_of(cluster: RedisCluster, key: str) -> RedisServer:
 
 def _elsewhere(cluster: RedisCluster, base: Record) -> Record:
     """A successor whose slot is on another node than that of ``base``."""
-    node = cluster.client().get_node_from_key(urn(base.id))
+    client: Any = cluster.client()
+    node = client.get_node_from_key(urn(base.id))
     while True:
         record = successor(base)
-        if cluster.client().get_node_from_key(urn(record.id)) != node:
+        if client.get_node_from_key(urn(record.id)) != node:
             return record
 
 
@@ -146,7 +147,7 @@ def test_r18_moving_slot_is_followed(verbs: Store, redis_cluster: RedisCluster) 
     """While a slot moves from one node to another, and after it, its sessions are found, saved and ended."""
     base = created(verbs, new_record(verbs))
     key = urn(base.id)
-    slot = redis_cluster.client().keyslot(key)
+    slot = redis_cluster.nodes[0].run("CLUSTER KEYSLOT", key)
     source = _node_of(redis_cluster, key)
     target = next(node for node in redis_cluster.nodes if node is not source)
     names = {node: node.run("CLUSTER MYID").decode() for node in (source, target)}
@@ -259,7 +260,7 @@ def test_options_reach_every_node(
         pool = {"CONNECTION_POOL_KWARGS": {"client_name": "shop"}}
         store = store_at(redis_cluster.url, SOCKET_CONNECT_TIMEOUT=2, **pool, **options)
         verbs: Store = AsyncVerbs(store) if asynchronous else store
-        for _ in range(9):
+        for _ in range(40):
             created(verbs, new_record(verbs))
         users = [{client["user"] for client in node.client().client_list()} for node in redis_cluster.nodes]
     finally:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from tests.servers.redis import RedisServer
 
@@ -28,7 +28,8 @@ class Commands(list[str]):
 def commands(server: RedisServer) -> Iterator[Commands]:
     """The commands that the server gets in this block, but for those by which a connection begins."""
     seen = Commands()
-    with server.client().monitor() as monitor:
+    client: Any = server.client()  # redis-py's monitor has no types
+    with client.monitor() as monitor:
         yield seen
         server.run("ECHO", "that is all")
         for command in monitor.listen():
@@ -115,8 +116,6 @@ def _received(source: socket.socket) -> Iterator[bytes]:
 
 
 def _hang_up(open_socket: socket.socket) -> None:
-    try:
+    with suppress(OSError):  # the other side may have been first
         open_socket.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # the other side was first
     open_socket.close()

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpResponse
-from django.test import AsyncRequestFactory
 
 from tests.engines.rows import UseEngine
 from tests.servers.redis import RedisServer
 from tests.sessions import ShopSession
-from tests.web.browser import Browser
+from tests.web.browser import ID, Browser, EventLoop, Wsgi
 from tests.web.conftest import NewBrowser
 from tests.web.signing import Request, async_sign_in, put_in_cart, sign_in, sign_out
 from tests.web.traffic import Monitor, hops, monitored, statements
@@ -23,6 +20,9 @@ from typed_sessions import SessionMode, aget_session, clock, tokens
 from typed_sessions.auth import alogout
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.testing.engines import Clock
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 READ, WRITE = "GET", "EVALSHA"
 
@@ -224,59 +224,45 @@ def test_statements(browser: Browser, user: User, clock: Clock, asynchronous: bo
 
 
 @pytest.mark.django_db(transaction=True)
-def test_statements_with_a_cache(use_engine: UseEngine, browser: Browser, user: User) -> None:
+def test_statements_with_a_cache(use_engine: UseEngine, new_browser: NewBrowser, user: User) -> None:
     """With cached_db the first page that reads a session asks the database, and the next ones do not."""
-    engine = use_engine("cached_db")
+    use_engine("cached_db")
+    browser = new_browser()
     browser.visit(sign_in(user))
-    fresh = Browser(browser.ask, browser.cookies)
     with statements() as found:
-        fresh.visit(read)
+        browser.visit(read)
     assert found == ["SELECT"]
     with statements() as found:
         for _ in range(3):
-            fresh.visit(read)
+            browser.visit(read)
     assert found == []
-    assert engine().exists(browser.token)
 
 
 # Threads
 
 
-class AsyncSite:
-    """Django's async handler with our middleware alone, so that every hop is ours."""
-
-    def __init__(self) -> None:
-        self._handler: Any = ASGIHandler()
-
-    async def visit(self, view: Callable[[Any], Any], **cookies: str) -> HttpResponse:
-        header = "; ".join(f"{name.replace('_', '-')}={value}" for name, value in cookies.items())
-        request = AsyncRequestFactory().get(address(view))
-        request.META["HTTP_COOKIE"] = header
-        response: HttpResponse = await self._handler.get_response_async(request)
-        return response
-
-
 @pytest.fixture
-def async_site(settings: Any) -> AsyncSite:
+def event_loop_site(settings: Settings) -> EventLoop:
+    """With our middleware alone."""
     settings.MIDDLEWARE = ["typed_sessions.middleware.TypedSessionMiddleware"]
-    return AsyncSite()
+    return EventLoop()
 
 
 @pytest.mark.django_db
 async def test_untouched_session_costs_no_thread(
-    async_site: AsyncSite, engine: type[SessionStore], monkeypatch: pytest.MonkeyPatch
+    event_loop_site: EventLoop, engine: type[SessionStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An async page that does not use the session runs on the event loop alone, on every engine, token or not."""
     session = engine()
     await session.asave()
     with hops(monkeypatch) as names:
-        for cookies in ({}, {"ss_id": session.session_key or ""}):
-            assert (await async_site.visit(async_unused, **cookies)).content == b"page"
+        for cookies in ({}, {ID: session.session_key or ""}):
+            assert (await event_loop_site.ask(address(async_unused), cookies)).text == "page"
     assert names == []
 
 
 async def test_redis_costs_no_thread(
-    redis: type[SessionStore], async_site: AsyncSite, monkeypatch: pytest.MonkeyPatch
+    redis: type[SessionStore], event_loop_site: EventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the redis engine an async view reads, changes, extends and ends its session without a thread."""
 
@@ -286,12 +272,10 @@ async def test_redis_costs_no_thread(
     async def flush(request: Request) -> None:
         await request.session.aflush()
 
+    browser = Browser(Wsgi())
     with hops(monkeypatch) as names:
-        token = (await async_site.visit(async_change)).cookies["ss-id"].value
-        assert (await async_site.visit(async_read, ss_id=token)).content == b"1 1 False"
-        await async_site.visit(async_change, ss_id=token)
-        token = (await async_site.visit(new_key, ss_id=token)).cookies["ss-id"].value
-        assert (await async_site.visit(async_read, ss_id=token)).content == b"2 2 False"
-        await async_site.visit(flush, ss_id=token)
-        assert (await async_site.visit(async_read, ss_id=token)).content == b"0 None False"
+        shown = []
+        for view in (async_change, async_read, async_change, new_key, async_read, flush, async_read):
+            shown.append(browser.keep(await event_loop_site.ask(address(view), browser.cookies)).text)
+    assert shown == ["None", "1 1 False", "None", "None", "2 2 False", "None", "0 None False"]
     assert names == []
