@@ -101,8 +101,11 @@ def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, *
         remember = conf.settings().remember_default
     else:
         delattr(user, _REMEMBER)
+    if not engine.facts.was_authenticated:
+        _drop_what_stays_behind(session)
     engine.begin_authenticated(SessionMode.PERM if remember else SessionMode.TEMP)
-    _drop_what_stays_behind(session)
+    if getattr(user, "backend", None) is None:
+        user.backend = engine[auth.BACKEND_SESSION_KEY]  # where authenticate() puts it
     if isinstance(session, AuthUserSession):
         session.fill_from_user(user)
     try:

@@ -41,6 +41,18 @@ def _write(bag: Bag, serializer: Serializer, format: Format) -> bytes:
     return text if format is JSON else format.dumps(JSON.loads(text))
 
 
+def writable(bag: Bag, serializer: Serializer, format: Format) -> Bag:
+    """What of a bag ``format`` can hold, which may be less than the format that it was read from."""
+    kept = {}
+    for key, value in bag.items():
+        try:
+            _write({key: value}, serializer, format)
+        except (*UNWRITABLE, *UNREADABLE):
+            continue
+        kept[key] = value
+    return kept
+
+
 def read(raw: bytes, serializer: Serializer) -> Bag:
     """The bag that ``raw`` holds. Raises ``SessionFieldError`` if that is none."""
     format = format_of(raw)

@@ -260,25 +260,37 @@ class SessionCodec(Generic[S]):
                 _compare(value, again, path)
 
     def _where(self, name: str, value: object, error: Exception) -> str:
-        """The path to what a decoder refused; it says ``[...]`` for every key, so the key is found by trying them."""
-        path = _path(error)
-        before, unknown, _ = path.partition("[...]")
-        if not unknown and " - at `key` in" not in str(error):
-            return path
-        plain = msgspec.to_builtins({"": value}, enc_hook=text_of)
-        parent: Any = plain
+        """The path to what a decoder refused. It says ``[...]`` for every key, so the keys are found by trying them."""
+        whole: Any = msgspec.to_builtins({"": value}, enc_hook=text_of)
+        parent: Any = whole
         last: Any = ""
-        for step in _STEP.findall(before):
-            parent, last = parent[last], int(step[1:-1]) if step[0] == "[" else step[1:]
-        for key, item in parent[last].items():
+        told, seen = "", ""
+        while True:
+            path = _path(error)
+            before, unknown, _ = path[len(seen) :].partition("[...]")
+            for step in _STEP.findall(before):
+                parent, last = parent[last], int(step[1:-1]) if step[0] == "[" else step[1:]
+            told, seen = told + before, seen + before
+            if not unknown and "`key` in" not in str(error):
+                return told
+            refused = self._refused_key(name, whole, parent, last)
+            if refused is None:
+                return told
+            key, error = refused
+            told += f"[{key!r}]"
+            if _path(error) == seen:  # the key itself
+                return told
+            parent, last, seen = parent[last], key, seen + "[...]"
+
+    def _refused_key(self, name: str, whole: Any, parent: Any, last: Any) -> tuple[Any, Exception] | None:
+        """Which key of ``parent[last]`` makes the field unreadable; the others are taken out of it."""
+        for key, item in list(parent[last].items()):
             parent[last] = {key: item}
             try:
-                self._decoders[name].decode(self.format.dumps(plain[""]))
-            except UNREADABLE as own:
-                return before + f"[{key!r}]" + _path(own).removeprefix(before).removeprefix("[...]")
-            except UNWRITABLE:
-                return before + f"[{key!r}]"
-        return path
+                self._decoders[name].decode(self.format.dumps(whole[""]))
+            except UNREADABLE as error:
+                return key, error
+        return None
 
     def overlay(self, stored: FieldMap, changed: FieldMap) -> FieldMap:
         """``stored`` with ``changed`` over it, under former names too."""

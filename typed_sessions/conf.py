@@ -16,6 +16,9 @@ from django.core.signals import setting_changed
 BROWSER_LIMIT = timedelta(days=400)
 """The longest life that browsers grant a cookie (RFC 6265bis, 5.6.2)."""
 
+TIME_LIMITS = {"socket_connect_timeout": 0.25, "socket_timeout": 0.5}
+"""Seconds, for Redis where the project has set none: one that hangs must not hold a worker (REQ-R03)."""
+
 _LONGEST = timedelta(days=3653)
 _RESERVED = {
     "expires",

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from django.core.exceptions import ImproperlyConfigured
+
 
 class TypedSessionError(Exception):
     """Anything this app raises on purpose."""
+
+
+class MissingSession(TypedSessionError, ImproperlyConfigured, AttributeError):
+    """The request did not come through ``TypedSessionMiddleware``, so it has no typed session."""
 
 
 class StoreUnavailable(TypedSessionError):

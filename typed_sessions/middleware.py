@@ -103,11 +103,11 @@ def _finish(request: HttpRequest, response: HttpResponseBase, outcome: Commit, a
         # Another middleware needed the session; what its exception became says nothing of the reason.
         return _unavailable(StoreUnavailable("The session could not be read"))
     sets_cookies = False
-    if response.status_code < 500:
-        if session.is_flushed and session.is_empty():
-            sets_cookies = transports.expire(request, response)
-        elif session.facts.token and session.facts.is_stored and not session.facts.is_rotated:
-            sets_cookies = _tell(request, response, session, session.facts.token, outcome)
+    # What the store has done already, by flush() or save() in the view, the browser is told whatever the status.
+    if session.is_flushed and session.is_empty():
+        sets_cookies = transports.expire(request, response)
+    elif session.facts.token and session.facts.is_stored and not session.facts.is_rotated:
+        sets_cookies = _tell(request, response, session, session.facts.token, outcome)
     if accessed or sets_cookies:
         transports.vary(response, sets_cookies, session.facts.is_authenticated)
     return response
@@ -118,9 +118,11 @@ def _tell(
 ) -> bool:
     """Sets the cookies if the browser has to learn something: a new token, or a later end. Whether it did."""
     is_known = transports.read(request).token == token.text
-    max_age = session.get_cookie_age()
-    if is_known and (outcome is Commit.NOTHING or max_age is None):
+    if is_known and outcome is Commit.NOTHING:
         return False
+    max_age = session.get_cookie_age()
+    if is_known and max_age is None and not session.has_custom_expiry():
+        return False  # the browser has it until it closes
     transports.write(request, response, token, max_age, session.has_signed_in)
     return True
 

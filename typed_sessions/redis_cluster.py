@@ -15,7 +15,10 @@ from typing import Any
 from django_redis.pool import ConnectionFactory
 from redis.cluster import RedisCluster
 
-from .stores.async_redis import TIME_LIMITS
+from .conf import TIME_LIMITS
+
+# A cluster client tries other nodes before it gives up, each with this limit.
+_TIME_LIMITS = TIME_LIMITS | {"socket_timeout": TIME_LIMITS["socket_timeout"] / 2}
 
 
 class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # django-redis has no types
@@ -44,6 +47,6 @@ class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # djan
         # It repeats a command by itself after a redirection, never because a reply was lost.
         return {
             name: value
-            for name, value in {**TIME_LIMITS, **self.make_connection_params(url), **self.pool_cls_kwargs}.items()
+            for name, value in {**_TIME_LIMITS, **self.make_connection_params(url), **self.pool_cls_kwargs}.items()
             if name not in ("url", "parser_class")
         }

@@ -152,8 +152,6 @@ def _is_enum(cls: Any) -> bool:
 
 
 def _is_key(node: types.Type) -> bool:
-    if isinstance(node, types.UnionType):
-        return all(_is_key(choice) for choice in node.types)
     if isinstance(node, types.Metadata):
         return _is_key(node.type)
     return isinstance(node, _KEYS) or (isinstance(node, types.CustomType) and _is_enum(node.cls))

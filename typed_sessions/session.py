@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, overload
 
-from django.core.exceptions import ImproperlyConfigured
-
-from . import clock
+from . import clock, conf
+from .exceptions import MissingSession
 from .states import EndReason, SessionMode, SessionStatus
 from .tokens import urn
 
@@ -24,6 +24,10 @@ S = TypeVar("S", bound="TypedSession")
 MergeFunction = Callable[[Any, Any, Any], Any]
 MergeRule = Literal["last", "add", "max", "min", "union", "append", "refuse"] | MergeFunction
 _METADATA = "typed_sessions"
+
+ALL_PERMISSIONS = "*"
+
+logger = logging.getLogger("typed_sessions")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -267,7 +271,7 @@ class AuthUserSession(TypedSession):
     roles: list[str] = field(default_factory=list)
     """Names of the user's groups."""
     permissions: list[str] = field(default_factory=list)
-    """``app_label.codename``."""
+    """``app_label.codename``; ``*`` alone for a superuser, who has them all."""
     meta: dict[str, str] = field(default_factory=dict)
 
     def fill_from_user(self, user: AbstractBaseUser) -> None:
@@ -281,7 +285,7 @@ class AuthUserSession(TypedSession):
         self.display_name = full_name or self.user_name
         self.auth_provider = getattr(user, "backend", None)
         self.roles = sorted(user.groups.values_list("name", flat=True)) if hasattr(user, "groups") else []
-        self.permissions = sorted(user.get_all_permissions()) if hasattr(user, "get_all_permissions") else []
+        self.permissions = _permissions_of(user)
 
     def has_role(self, name: str) -> bool:
         return name in self.roles
@@ -293,20 +297,32 @@ class AuthUserSession(TypedSession):
         return all(name in self.roles for name in names)
 
     def has_permission(self, name: str) -> bool:
-        return name in self.permissions
+        return name in self.permissions or self.permissions == [ALL_PERMISSIONS]
 
     def has_any_permission(self, *names: str) -> bool:
-        return any(name in self.permissions for name in names)
+        return any(self.has_permission(name) for name in names)
 
     def has_all_permissions(self, *names: str) -> bool:
-        return all(name in self.permissions for name in names)
+        return all(self.has_permission(name) for name in names)
+
+
+def _permissions_of(user: Any) -> list[str]:
+    if not hasattr(user, "get_all_permissions"):
+        return []
+    if getattr(user, "is_superuser", False):
+        return [ALL_PERMISSIONS]
+    permissions = sorted(user.get_all_permissions())
+    if sum(map(len, permissions)) > conf.settings().max_bytes // 4:
+        logger.warning("User %s has too many permissions to keep in a session; ask the user for them", user.pk)
+        return []
+    return permissions
 
 
 def get_session(request: object, session_class: type[S]) -> S:
     """The request's typed session, for a type checker too.
 
     Takes Django's request and Django REST framework's alike. Raises ``TypeError`` if the project's ``SESSION_CLASS`` is
-    not a ``session_class``, and ``ImproperlyConfigured`` if there is no ``TypedSessionMiddleware``.
+    not a ``session_class``, and ``MissingSession`` if there is no ``TypedSessionMiddleware``.
     """
     return _expect(engine_of(request).typed_session, session_class)
 
@@ -329,7 +345,7 @@ def engine_of(request: object) -> Any:
     engine = getattr(getattr(request, "_request", request), "session", None)
     if hasattr(type(engine), "typed_session"):
         return engine
-    raise ImproperlyConfigured(
+    raise MissingSession(
         "This request has no typed session. MIDDLEWARE needs 'typed_sessions.middleware.TypedSessionMiddleware' in "
         "SessionMiddleware's place, SESSION_ENGINE must be one of typed_sessions.backends, and a request made by hand "
         "must go through the middleware."

@@ -26,15 +26,12 @@ from .states import SessionMode
 
 ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 LENGTH = 40
-_RANDOM, _ISSUED, _CODE = 31, 5, 4  # 36**31 > 2**160; 36**5 minutes of four kinds last until 2054
+_RANDOM, _ISSUED, _CODE = 31, 5, 4  # 36**31 > 2**160; 36**5 minutes and modes last until 2083
 _RANDOM_SPACE = 36**_RANDOM
 _CODE_SPACE = 36**_CODE
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
 _EPOCH = 1_767_225_600  # 2026-01-01T00:00:00Z
-_KINDS = 4
-_KIND = {SessionMode.TEMP: 0, SessionMode.PERM: 1}
-_MODES = (SessionMode.TEMP, SessionMode.PERM, SessionMode.TEMP)
-_BLANK = 2
+_MODES = (SessionMode.TEMP, SessionMode.PERM)
 
 _PREFIX = "urn:iauthsession:"
 
@@ -57,20 +54,20 @@ class Token(NamedTuple):
 
 def issue(mode: SessionMode) -> str:
     """A new token: 160 random bits, the time of issue, the mode, and the check code."""
-    return _issue(_KIND[mode])
+    return _issue(mode)
 
 
 def issue_blank() -> str:
     """A token for the temporary cookie of a browser that is remembered: it takes the place of an older one (REQ-S33),
     opens nothing, and costs no store access.
     """
-    return _issue(_BLANK)
+    return _issue(SessionMode.TEMP, is_blank=True)
 
 
-def _issue(kind: int) -> str:
-    minute = max(0, clock.now() - _EPOCH) // 60
-    body = _base36(secrets.randbelow(_RANDOM_SPACE), _RANDOM) + _base36(minute * _KINDS + kind, _ISSUED)
-    return body + _code(body, _keys()[0])
+def _issue(mode: SessionMode, is_blank: bool = False) -> str:
+    issued = max(0, clock.now() - _EPOCH) // 60 * 2 + _MODES.index(mode)
+    body = _base36(secrets.randbelow(_RANDOM_SPACE), _RANDOM) + _base36(issued, _ISSUED)
+    return body + _code(body, _keys()[0], is_blank)
 
 
 def read(text: object) -> Token | None:
@@ -78,13 +75,12 @@ def read(text: object) -> Token | None:
     if not isinstance(text, str) or len(text) != LENGTH or not _is_of_alphabet(text):
         return None
     body, code = text[:-_CODE], text[-_CODE:]
-    for key in _keys():
-        if hmac.compare_digest(code, _code(body, key)):
-            break
-    else:
-        return None
-    minute, kind = divmod(int(body[_RANDOM:], 36), _KINDS)
-    return Token(text, _MODES[kind], _EPOCH + minute * 60, digest(text), kind == _BLANK)
+    for is_blank in (False, True):
+        for key in _keys():
+            if hmac.compare_digest(code, _code(body, key, is_blank)):
+                minute, mode = divmod(int(body[_RANDOM:], 36), 2)
+                return Token(text, _MODES[mode], _EPOCH + minute * 60, digest(text), is_blank)
+    return None
 
 
 def digest(token: str) -> str:
@@ -117,8 +113,8 @@ def _key(secret: str | bytes) -> bytes:
     return sha256(b"typed_sessions.tokens\0" + (secret.encode() if isinstance(secret, str) else secret)).digest()
 
 
-def _code(body: str, key: bytes) -> str:
-    mac = blake2b(body.encode(), key=key, digest_size=8).digest()
+def _code(body: str, key: bytes, is_blank: bool) -> str:
+    mac = blake2b(body.encode(), key=key, digest_size=8, person=b"blank" if is_blank else b"").digest()
     first, second = divmod(int.from_bytes(mac, "big") % _CODE_SPACE, len(_PAIRS))
     code: str = _PAIRS[first] + _PAIRS[second]
     return code

@@ -11,7 +11,7 @@ from . import bag as bags
 from .bag import Bag, Serializer
 from .codec import SessionCodec, Unreadable
 from .exceptions import SessionConflict, SessionFieldError
-from .formats import FieldMap, format_of
+from .formats import UNREADABLE, FieldMap, format_of
 from .merge import Refused, merged
 from .session import TypedSession
 from .stores.record import Record
@@ -108,7 +108,7 @@ class WorkingCopy(Generic[S]):
             return Content(kept.type, kept.schema, kept.data, kept.bag if changed_bag is None else changed_bag)
         self._codec.verify(self.session, changed)
         self._written = self._codec.overlay(self._fields(), changed)
-        new_bag = self._canonical_bag() if changed_bag is None else changed_bag
+        new_bag = self._unchanged_bag() if changed_bag is None else changed_bag
         return Content(self._codec.name, self._schema, self._joined(self._written), new_bag)
 
     def rebase(self, record: Record) -> None:
@@ -154,7 +154,11 @@ class WorkingCopy(Generic[S]):
         _ = self.session  # reading decides under which names they are stored
         if self._stored is None:
             assert self.record is not None
-            self._stored = self._codec.format.split(self.record.data)
+            try:
+                self._stored = self._codec.format.split(self.record.data)
+            except UNREADABLE as error:  # in what this release does not know, and so did not have to read
+                logger.warning("Session %s: unknown fields cannot be kept: %s", self.record.id, error)
+                self._stored = self._split(self.session)
         return self._stored
 
     def _changed_fields(self) -> FieldMap:
@@ -208,7 +212,16 @@ class WorkingCopy(Generic[S]):
         return None if now == self.record.bag or now == self._canonical_bag() else now
 
     def _canonical_bag(self) -> msgspec.Raw:
-        return self._write_bag(self.read_bag())
+        """The stored bag as this release writes it, without what it cannot write."""
+        bag = self.read_bag()
+        try:
+            return self._write_bag(bag)
+        except SessionFieldError:
+            return self._write_bag(bags.writable(bag, self._serializer, self._codec.format))
+
+    def _unchanged_bag(self) -> msgspec.Raw:
+        assert self.record is not None
+        return self.record.bag if format_of(self.record.bag) is self._codec.format else self._canonical_bag()
 
     def _write_bag(self, bag: Bag) -> msgspec.Raw:
         return msgspec.Raw(bags.write(bag, self._serializer, self._codec.format))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import logging
 import pickle
 import uuid
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -38,6 +39,9 @@ from typed_sessions import (
 from typed_sessions.backends.db import SessionStore
 from typed_sessions.backends.facts import Facts
 from typed_sessions.session import attach, field_options, has_default, options_of
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 FACTS = [
     "id", "urn", "mode", "status", "end_reason", "is_new", "is_authenticated", "created_at", "authenticated_at",
@@ -210,7 +214,7 @@ def test_field_options() -> None:
 
 
 def test_roles_and_permissions() -> None:
-    """The helpers ask for one, any or all of the names; of no names, any is false and all is true."""
+    """The helpers ask for one, any or all of the names, and a superuser has every permission."""
     session = AuthUserSession(roles=["staff", "editor"], permissions=["shop.view", "shop.add"])
     assert session.has_role("staff") and session.has_permission("shop.view")
     assert not session.has_role("sta") and not session.has_permission("shop.vie")
@@ -221,6 +225,10 @@ def test_roles_and_permissions() -> None:
     assert not session.has_any_role() and not session.has_any_permission()
     assert session.has_all_roles() and session.has_all_permissions()
     assert not AuthUserSession().has_role("staff")
+    superuser = AuthUserSession(permissions=["*"])
+    assert superuser.has_permission("shop.view") and superuser.has_all_permissions("shop.view", "any.thing")
+    assert superuser.has_any_permission("shop.view") and not superuser.has_any_permission()
+    assert not superuser.has_role("*")
 
 
 # Filling from a user
@@ -309,6 +317,30 @@ def test_fill_from_a_user_without_names() -> None:
     session.fill_from_user(User.objects.create_user("bob"))
     assert (session.first_name, session.last_name, session.email, session.auth_provider) == (None,) * 4
     assert session.display_name == "bob"
+
+
+@pytest.mark.django_db
+def test_fill_from_a_superuser() -> None:
+    """All permissions there are would be a long list; one star says the same."""
+    session = AuthUserSession()
+    session.fill_from_user(User.objects.create_superuser("root"))
+    assert session.permissions == ["*"]
+    assert session.has_permission("auth.add_group")
+
+
+@pytest.mark.django_db
+def test_fill_from_a_user_with_too_many_permissions(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    """Permissions that would fill the record are left out, and a line in the log says so."""
+    user = User.objects.create_user("ann")
+    user.user_permissions.set(Permission.objects.all())
+    session = AuthUserSession()
+    settings.TYPED_SESSIONS = {"MAX_BYTES": 1024}
+    with caplog.at_level(logging.WARNING, "typed_sessions"):
+        session.fill_from_user(user)
+    assert session.permissions == []
+    assert session.user_name == "ann"
+    (line,) = caplog.messages
+    assert line.startswith(f"User {user.pk} has too many permissions")
 
 
 def test_a_class_may_fill_more_or_less(user_models: SimpleNamespace) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.utils.functional import SimpleLazyObject, lazystr
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy
@@ -45,13 +46,14 @@ def test_the_clock_gives_whole_seconds_rounded_down(monkeypatch: pytest.MonkeyPa
 
 def test_one_tree_of_errors() -> None:
     """Whatever the app raises on purpose can be caught as one class, and a bad value also as Python's own errors."""
-    errors = [getattr(exceptions, name) for name in vars(exceptions)]
-    own = {error for error in errors if isinstance(error, type) and issubclass(error, Exception)}
+    classes = [value for value in vars(exceptions).values() if isinstance(value, type)]
+    own = {error for error in classes if issubclass(error, Exception) and error.__module__ == exceptions.__name__}
     assert len(own) >= 6
     assert all(issubclass(error, exceptions.TypedSessionError) for error in own)
     assert issubclass(exceptions.SessionFieldError, ValueError)
     assert issubclass(exceptions.SessionFieldError, TypeError)
     assert issubclass(exceptions.SessionTooLarge, ValueError)
+    assert issubclass(exceptions.MissingSession, (ImproperlyConfigured, AttributeError))
 
 
 def test_a_field_error_says_where_what_and_that_nothing_was_saved() -> None:

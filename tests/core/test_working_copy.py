@@ -296,6 +296,22 @@ def test_s71_a_bag_that_cannot_be_read_is_empty(raw: bytes, caplog: pytest.LogCa
         assert opened(ShopSession, saved(copy, bag), format=format).read_bag() == {"new": 1}
 
 
+def test_s71_a_bag_that_can_be_read_and_not_written_is_left_alone() -> None:
+    """A number that reads as infinity, from a person's edit, stays in the store until somebody changes the bag."""
+    record = record_of({}, bag=b'{"a":1e999}')
+    copy = opened(ShopSession, record)
+    bag = copy.read_bag()
+    assert copy.content(bag) is None
+    copy.session.page_views = 1
+    after = saved(copy, bag)
+    assert after.bag == record.bag
+    bag["b"] = 1
+    with pytest.raises(SessionFieldError, match=r"^session\['a'\]"):
+        copy.content(bag)
+    del bag["a"]
+    assert opened(ShopSession, saved(copy, bag)).read_bag() == {"b": 1}
+
+
 # Merging
 
 

@@ -85,8 +85,12 @@ class LossyProxy:
             except OSError:
                 return
             server = socket.socket(socket.AF_UNIX)
-            server.connect(self._server)
             self._sockets += [client, server]
+            try:
+                server.connect(self._server)
+            except OSError:
+                _hang_up(client)
+                continue
             doomed = threading.Event()
             for pump, source, sink in ((self._requests, client, server), (self._replies, server, client)):
                 threading.Thread(target=pump, args=(source, sink, doomed), daemon=True).start()

@@ -274,8 +274,9 @@ async def test_redis_costs_no_thread(
 
     browser = Browser(Wsgi())
     with hops(monkeypatch) as names:
-        shown = []
-        for view in (async_change, async_read, async_change, new_key, async_read, flush, async_read):
-            shown.append(browser.keep(await event_loop_site.ask(address(view), browser.cookies)).text)
+        shown = [
+            browser.keep(await event_loop_site.ask(address(view), browser.cookies)).text
+            for view in (async_change, async_read, async_change, new_key, async_read, flush, async_read)
+        ]
     assert shown == ["None", "1 1 False", "None", "None", "2 2 False", "None", "0 None False"]
     assert names == []

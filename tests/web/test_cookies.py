@@ -204,6 +204,27 @@ def test_sign_out_deletes_what_was_sent(new_browser: NewBrowser) -> None:
     assert browser.cookies == {"language": "en"}
 
 
+@pytest.mark.parametrize("remember", [False, True])
+def test_flush_deletes_the_cookies(browser: Browser, engine: type[SessionStore], user: User, remember: bool) -> None:
+    """`request.session.flush()` is as good as a sign-out."""
+    browser.visit(sign_in(user, remember))
+    before = browser.copy()
+    browser.visit(lambda request: request.session.flush())
+    assert not browser.cookies.keys() & set(OURS)
+    assert before.visit(status).text == "ended logged_out"
+    assert count(engine) == 0
+
+
+def test_temporary_cookie_of_a_remembered_browser(browser: Browser, user: User, verbs: Verbs) -> None:
+    """Beside a permanent session the temporary cookie opens nothing, costs nothing, and is never adopted."""
+    browser.visit(sign_in(user, remember=True))
+    forgetful = browser.copy(ID)
+    verbs.take()
+    assert forgetful.visit(status).text == "fresh -"
+    assert verbs.take() == []
+    assert forgetful.visit(write).ours[ID] != browser.cookies[ID]
+
+
 def test_writing_after_sign_out(browser: Browser, user: User) -> None:
     """What is put into the session after sign-out, in the same request, is in a new session."""
 

@@ -127,7 +127,10 @@ class SessionStore(SessionBase):
 
     def get_cookie_age(self) -> int | None:
         """Seconds that the browser is to keep the cookie; ``None`` until it closes."""
-        if self.mode is SessionMode.TEMP and self.get_expire_at_browser_close():
+        custom = self._custom_expiry()
+        if custom == 0 or (
+            custom is None and self.mode is SessionMode.TEMP and django_settings.SESSION_EXPIRE_AT_BROWSER_CLOSE
+        ):
             return None
         record = self._facts.record
         return self.get_expiry_age() if record is None else max(0, record.expires - clock.now())
@@ -321,6 +324,9 @@ class SessionStore(SessionBase):
         return await adrive(self._committing())
 
     def _creating(self) -> Flow[None]:
+        if self._facts.is_rotated:  # a new record is on its way already
+            yield from self._replacing()
+            return
         self._facts.record = None
         if self._copy is not None and self._copy.record is not None:
             self._copy = self._detached(self._copy)
@@ -361,20 +367,21 @@ class SessionStore(SessionBase):
         if self._copy is not None:
             yield from self._reporting_unreadable()
         automatic = conf.settings().save == "auto" and self._copy is not None
-        if wanted or self._facts.is_rotated or (automatic and self._has_changed()):
-            return (yield from self._saving())
         record = self._facts.record
+        if wanted or self._facts.is_rotated or (automatic and record is None and self._has_content()):
+            return (yield from self._saving())
+        if automatic and record is not None:
+            content = self._opened.content(self._facts.bag)
+            if content is not None:
+                return (yield from self._updating(content))
         if record is not None and self._is_touch_due(record):
             # Nothing was changed, so nothing is lost if it is gone: the visitor's next request will be told.
             touched = yield from self._touching(record)
             return Commit.TOUCHED if touched else Commit.NOTHING
         return Commit.NOTHING
 
-    def _has_changed(self) -> bool:
-        copy = self._opened
-        if copy.record is None:
-            return bool(self._facts.bag) or copy.has_changed_fields()
-        return copy.content(self._facts.bag) is not None
+    def _has_content(self) -> bool:
+        return bool(self._facts.bag) or self._opened.has_changed_fields()
 
     def _inserting(self, must_create: bool) -> Flow[None]:
         typed = self._typed()
@@ -397,12 +404,13 @@ class SessionStore(SessionBase):
             self._issue(self.mode)
         raise CreateError(f"No new session could be stored in {_ATTEMPTS} attempts.")
 
-    def _updating(self) -> Flow[Commit]:
+    def _updating(self, content: Content | None = None) -> Flow[Commit]:
+        """Stores ``content``, which is what has changed if it is not known yet."""
         yield from self._reporting_unreadable()
         for _ in range(_ATTEMPTS):
             copy = self._opened
             assert copy.record is not None
-            content = copy.content(self._facts.bag)
+            content = content or copy.content(self._facts.bag)
             if content is None:
                 if not (yield from self._touching(copy.record)):
                     raise self._gone(None)
@@ -411,6 +419,7 @@ class SessionStore(SessionBase):
             outcome = yield Step(self.store.save, self.store.asave, (record, copy.record))
             if self._settled(outcome, record):
                 return Commit.SAVED
+            content = None
         raise StoreUnavailable(f"Session {self._facts.id}: {_ATTEMPTS} other saves came first; try again.")
 
     def _replacing(self) -> Flow[None]:
@@ -521,16 +530,18 @@ class SessionStore(SessionBase):
         absolute = conf.settings().absolute_seconds
         return now, None if absolute is None else now + absolute
 
-    def _expiry(self, now: int, until: int | None) -> int:
-        bag = self._facts.bag
-        if (
-            bag is None
-            and self._copy is not None
-            and self._copy.record is not None
-            and b"_session_expiry" in bytes(self._copy.record.bag)
-        ):
+    def _custom_expiry(self) -> Any:
+        """What ``set_expiry`` was told, if it was; does not decode the bag for nothing."""
+        bag, record = self._facts.bag, self._facts.record
+        if bag is None and record is not None and b"_session_expiry" in bytes(record.bag):
             bag = self._session_cache
-        custom = bag is not None and "_session_expiry" in bag
+        return None if bag is None else bag.get("_session_expiry")
+
+    def has_custom_expiry(self) -> bool:
+        return self._custom_expiry() is not None
+
+    def _expiry(self, now: int, until: int | None) -> int:
+        custom = self._custom_expiry() is not None
         expires = now + (int(self.get_expiry_age()) if custom else self.get_session_cookie_age())
         return min(expires, _LATEST if until is None else until)
 
@@ -624,6 +635,11 @@ class SessionStore(SessionBase):
         self.modified = True
         if not self.is_bound:
             yield from self._saving()
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "A session is not pickled, because its token would go along. Pickle its typed_session."
+        )
 
     # Housekeeping
 

@@ -44,6 +44,11 @@ class Facts:
         return self.record is not None and self.record.user is not None
 
     @property
+    def was_authenticated(self) -> bool:
+        """Whether a user was signed in when the record was stored."""
+        return self.record is not None and self.record.user is not None
+
+    @property
     def is_rotated(self) -> bool:
         """Whether the token is a new one, under which the record is not stored yet."""
         return self.record is not None and self.id != self.record.id

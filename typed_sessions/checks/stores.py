@@ -57,8 +57,8 @@ def _check_redis(alias: str, cache: Cache) -> Messages:
         found.append(error(32, what, "Remove it from CONNECTION_POOL_KWARGS."))
     if not all(_has_time_limit(cache, name) for name in ("socket_timeout", "socket_connect_timeout")):
         what = (
-            f"CACHES[{alias!r}] has no time limits: sessions bring limits and connections of their own, and whatever else "
-            "uses this cache waits for a Redis that hangs."
+            f"CACHES[{alias!r}] has no time limits: sessions bring limits and connections of their own, and whatever "
+            "else uses this cache waits for a Redis that hangs."
         )
         found.append(warning(33, what, "Set OPTIONS SOCKET_CONNECT_TIMEOUT = 0.25 and SOCKET_TIMEOUT = 0.5 (seconds)."))
     for other, entry in django_settings.CACHES.items():

@@ -21,11 +21,11 @@ from redis.connection import SSLConnection
 from redis.exceptions import MaxConnectionsError
 from redis.sentinel import SentinelConnectionPool
 
+from ..conf import TIME_LIMITS
+
 MAX_CONNECTIONS = 50
 """Commands under way at once in an event loop, and so its connections; others wait, ``WAIT`` seconds at most."""
 WAIT = 1.0
-TIME_LIMITS = {"socket_connect_timeout": 0.25, "socket_timeout": 0.5}
-"""Seconds, where the project has set none: a Redis that hangs must not hold a worker (REQ-R03)."""
 
 _CONNECTION_CLASSES = {
     "Connection": aioredis.Connection,

@@ -23,13 +23,14 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError
 from redis.sentinel import SentinelConnectionPool
 
 from .. import clock, conf
+from ..conf import TIME_LIMITS
 from ..exceptions import StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
 from ..formats import JSON, format_of
 from ..states import EndReason
 from ..tokens import urn
 from . import scripts, wire
-from .async_redis import TIME_LIMITS, AsyncClients
+from .async_redis import AsyncClients
 from .base import Conflict, Gone, Outcome, Saved, Store
 from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone
 from .scripts import Script
@@ -322,9 +323,10 @@ class RedisStore(Store):
         pool = self._client.connection_pool
         connection = pool.get_connection()
         try:
-            # Both disconnect if they fail half way, so that no reply is left for the next command (CVE-2023-28858).
+            # Both disconnect if they fail half way, so that no reply is left for the next command (CVE-2023-28858). It
+            # has to be said: a connection of Sentinel does not by itself.
             connection.send_command(*command)
-            return connection.read_response()
+            return connection.read_response(disconnect_on_error=True)
         finally:
             pool.release(connection)
 

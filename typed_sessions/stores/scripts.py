@@ -103,10 +103,13 @@ if not at then return 0 end
 local json = string.sub(head, 1, 1) == '{'
 local function forward(name, new)
   local first = string.find(head, name, 1, true) + #name + (json and 2 or 1)
-  local old = json and tonumber(string.sub(head, first, first + 9))
-    or struct.unpack('>I4', string.sub(head, first, first + 3))
+  -- msgpack takes eight bytes from the year 2106 on, and says so in the byte before.
+  local width = json and 10 or (string.byte(head, first - 1) == 207 and 8 or 4)
+  local text = string.sub(head, first, first + width - 1)
+  local old = json and tonumber(text) or struct.unpack('>I' .. width, text)
   if old >= tonumber(new) then return false end
-  redis.call('SETRANGE', KEYS[1], first - 1, json and new or struct.pack('>I4', tonumber(new)))
+  if width == 4 then new = math.min(tonumber(new), 4294967295) end
+  redis.call('SETRANGE', KEYS[1], first - 1, json and new or struct.pack('>I' .. width, tonumber(new)))
   return true
 end
 forward('seen', seen)

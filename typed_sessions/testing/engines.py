@@ -226,10 +226,7 @@ def watched(engine: type[SessionStore], monkeypatch: pytest.MonkeyPatch) -> Verb
 
 
 class _Fixtures:
-    @pytest.fixture
-    def engine(self) -> type[SessionStore]:
-        """The engine under test: override this."""
-        raise NotImplementedError("Override the fixture 'engine' with one that returns your SessionStore class.")
+    """What the tests need besides ``engine``, which the subclass gives."""
 
     @pytest.fixture(autouse=True)
     def configure(self, engine: type[SessionStore]) -> Iterator[Configure]:
@@ -879,7 +876,7 @@ class _Typed(_Fixtures):
         session["color"] = "blue"
         with pytest.raises(SessionFieldError) as failure:
             session.commit()
-        assert failure.value.path == "ContractSession.lines[0].amounts[...][0]"
+        assert failure.value.path == "ContractSession.lines[0].amounts['size'][0]"
         again = open_session(session.key)
         assert again["color"] == "red"
         assert again.typed.lines == []
@@ -1012,6 +1009,17 @@ class _Status(_Fixtures):
         for key, mode in ((temporary, SessionMode.PERM), (session.key, SessionMode.TEMP)):
             assert status_of(open_session(key).bind(mode)) == (SessionStatus.REJECTED, None)
         assert verbs.take() == []
+
+    def test_blank_key(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A key that was issued to open nothing opens nothing, without asking, and is never adopted."""
+        blank = tokens.issue_blank()
+        session = open_session(blank)
+        assert status_of(session) == (SessionStatus.FRESH, None)
+        assert not session.exists(blank)
+        session["color"] = "red"
+        session.save()
+        assert session.key != blank
+        assert verbs.take() == ["create"]
 
     def test_s10_no_key(self, open_session: OpenSession) -> None:
         """An empty key neither loads nor deletes anything, and what is saved under it gets a key of its own."""
@@ -1320,6 +1328,18 @@ class _Together(_Fixtures):
         verbs.before("replace", lambda: open_session(key).store.delete())
         assert session.commit() is Commit.SAVED
         assert open_session(session.key)[SESSION_KEY] == "7"
+        assert not open_session().exists(key)
+
+    def test_r28_two_sign_ins(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """Of two sign-ins from one visitor's session at once each gets a session of its own."""
+        key = _stored(open_session, color="red").key
+        first, second = open_session(key).bind(), open_session(key).bind()
+        first.sign_in("7")
+        second.sign_in("8")
+        first.commit()
+        second.commit()
+        assert first.key != second.key
+        assert [open_session(session.key)[SESSION_KEY] for session in (first, second)] == ["7", "8"]
         assert not open_session().exists(key)
 
     def test_save_after_a_new_key(self, open_session: OpenSession) -> None:
