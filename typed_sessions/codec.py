@@ -223,6 +223,10 @@ class SessionCodec(Generic[S]):
             for name, default in self._class_defaults:
                 if name not in attributes:
                     attributes[name] = default
+            for name in attributes.keys() - self._decoders.keys():
+                # A cached_property stands in the class, too; what does not is a misspelling that would be lost.
+                if not name.startswith("_") and not hasattr(self.session_class, name):
+                    raise SessionFieldError(f"{self.name}.{name}", "is not a field of the class, and would be lost")
 
     def differing(self, stored: FieldMap, written: bytes) -> FieldMap:
         """The fields of a result of ``write`` that differ from what is stored, as they are now.

@@ -108,7 +108,7 @@ def _finish(request: HttpRequest, response: HttpResponseBase, outcome: Commit, a
         sets_cookies = transports.expire(request, response)
     elif session.facts.token and session.facts.is_stored and not session.facts.is_rotated:
         sets_cookies = _tell(request, response, session, session.facts.token, outcome)
-    if accessed or sets_cookies:
+    if accessed or sets_cookies or session.is_looked_at:
         transports.vary(response, sets_cookies, session.facts.is_authenticated)
     return response
 

@@ -72,7 +72,7 @@ def _issue(mode: SessionMode, is_blank: bool = False) -> str:
 
 def read(text: object) -> Token | None:
     """The token that ``text`` is, or nothing for whatever else a client may send. Costs no store access."""
-    if not isinstance(text, str) or len(text) != LENGTH or not _is_of_alphabet(text):
+    if not isinstance(text, str) or not is_well_formed(text):
         return None
     body, code = text[:-_CODE], text[-_CODE:]
     for is_blank in (False, True):
@@ -98,8 +98,9 @@ def urn(session_id: str) -> str:
     return _PREFIX + session_id
 
 
-def _is_of_alphabet(text: str) -> bool:
-    return text.isascii() and text.isalnum() and text == text.lower()
+def is_well_formed(text: str) -> bool:
+    """Whether a token could look like this. Says nothing of whether it is one."""
+    return len(text) == LENGTH and text.isascii() and text.isalnum() and text == text.lower()
 
 
 @lru_cache(maxsize=1)

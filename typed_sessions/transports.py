@@ -82,7 +82,7 @@ def vary(response: HttpResponseBase, sets_cookies: bool, is_authenticated: bool)
     patch_vary_headers(response, ("Cookie",))
     if sets_cookies and not response.has_header("Cache-Control"):
         patch_cache_control(response, private=True, no_store=True)
-    elif is_authenticated and "no-store" not in response.get("Cache-Control", ""):
+    elif (sets_cookies or is_authenticated) and "no-store" not in response.get("Cache-Control", ""):
         patch_cache_control(response, private=True)
 
 

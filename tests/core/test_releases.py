@@ -341,6 +341,19 @@ def test_a_bag_may_be_saved_before_the_fields(format: Format) -> None:
     assert opened(ShopSession, record, format=format).session.page_views == 5
 
 
+def test_a_session_may_be_assigned_unread(format: Format) -> None:
+    """An object assigned before anything was read still takes nothing from another class, and goes by its old names."""
+    record = changed(None, ShopSession, format, page_views=5)
+    copy = opened(Foreign, record, format=format)
+    copy.session = Foreign(email="a@example.org")
+    assert opened(ShopSession, saved(copy), format=format).session.page_views == 5
+    record = changed(None, OldShop, format, note="text", coupon="TEN")
+    new = opened(NewShop, record, format=format)
+    new.session = NewShop(remark="text", views=1)
+    record = saved(new)
+    assert opened(OldShop, record, format=format).session == OldShop(note="text", coupon="TEN", views=1)
+
+
 @dataclass
 class FirstVersion(AuthUserSession):
     schema_name: ClassVar[str] = "versions"
@@ -386,6 +399,19 @@ def test_versions_side_by_side(formats: tuple[Format, Format]) -> None:
 
 
 MOMENT = datetime(2026, 5, 4, 3, 2, 1, 7, tzinfo=timezone.utc)
+
+
+def test_a_merge_keeps_the_later_version(format: Format) -> None:
+    """When a later release saved first, the merged record stays one of its version, which nobody upgrades again."""
+    record = changed(None, FirstVersion, format, price="3")
+    old = opened(FirstVersion, record, format=format)
+    old.session.views = 1
+    later = changed(record, SecondVersion, format, cents=500)
+    assert later.schema == 2
+    old.merge(later, None)
+    record = saved(old)
+    assert record.schema == 2
+    assert opened(SecondVersion, record, format=format).session == SecondVersion(cents=500, views=1)
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -161,3 +162,19 @@ def test_s85_page_of_an_error(browser: Browser, user: User, settings: Settings) 
     answer = browser.visit(fails)
     assert answer.status == 500
     assert browser.cookies[ID] not in answer.text
+
+
+def test_s84_pickles(browser: Browser, user: User) -> None:
+    """The engine's session refuses to be pickled, and a pickled typed session has its fields and no token."""
+    browser.visit(sign_in(user, remember=True))
+    pickled: list[bytes] = []
+
+    def view(request: Request) -> None:
+        with pytest.raises(TypeError, match="typed_session"):
+            pickle.dumps(request.session)
+        pickled.append(pickle.dumps(request.typed_session))
+
+    assert browser.visit(view).status == 200
+    assert not any(value.encode() in pickled[0] for value in browser.cookies.values() if len(value) == 40)
+    again = pickle.loads(pickled[0])
+    assert (again.user_name, again.id, again.is_authenticated) == ("ada", None, False)

@@ -6,8 +6,13 @@ Sync and async methods are the same flow, driven in two ways. ``request.session`
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import random
+import time
 import weakref
+from collections.abc import Iterator
+from contextlib import suppress
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -38,8 +43,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger("typed_sessions")
 security_logger = logging.getLogger("django.security.typed_sessions")
 
-_ATTEMPTS: Final = 100
-"""Saves that other requests may get ahead of; each time, one of them got its own save done."""
+_ATTEMPTS: Final = 3
+"""New tokens that may be found taken, which would be a wonder."""
+_PATIENCE: Final = 5.0
+"""Seconds in which other requests' saves may come first; each time, one of them got its own save done."""
+_AT_ONCE: Final = 3
+"""Tries without a pause between them."""
 _LATEST: Final = 4_102_444_800
 """2100-01-01: the end of what counts as for ever, and fits the clocks of both formats."""
 _ENVELOPE: Final = 1024
@@ -67,11 +76,13 @@ class SessionStore(SessionBase):
         self._authenticated_now = False
         self.has_signed_in = False
         """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
+        self.is_looked_at = False
+        """Whether the page may depend on there being a session, even if nothing in it was asked for."""
         self.is_flushed = False
         """Whether ``flush`` was called, so that the browser's cookies have to go."""
         # What SessionBase does, without looking the serializer up before it is needed.
         self._session_key = session_key
-        self.accessed = self.modified = False
+        self.accessed = self.modified = self.is_looked_at = False
         if session_key and self._key is None:
             self._facts.status = SessionStatus.REJECTED  # too short to be looked at
 
@@ -89,6 +100,7 @@ class SessionStore(SessionBase):
     # Identity. Django calls the token "session key".
 
     def _get_key(self) -> str | None:
+        self.is_looked_at = True
         return self._key
 
     def _set_key(self, value: str | None) -> None:
@@ -107,6 +119,10 @@ class SessionStore(SessionBase):
         self._request = weakref.ref(request)
         self._expected_mode = mode
         self._superseded = superseded
+        if self._key and not tokens.is_well_formed(self._key):
+            # Nobody is to log, show or store what a client made up.
+            self._session_key = None
+            self._facts.status = SessionStatus.REJECTED
         self._presented = self._key
 
     @property
@@ -204,6 +220,7 @@ class SessionStore(SessionBase):
         return not self._key and not self._facts.bag and not has_fields
 
     def __bool__(self) -> bool:
+        self.is_looked_at = True
         return not self.is_empty()
 
     def get_session_cookie_age(self) -> int:
@@ -407,7 +424,8 @@ class SessionStore(SessionBase):
     def _updating(self, content: Content | None = None) -> Flow[Commit]:
         """Stores ``content``, which is what has changed if it is not known yet."""
         yield from self._reporting_unreadable()
-        for _ in range(_ATTEMPTS):
+        for pause in _tries():
+            yield pause
             copy = self._opened
             assert copy.record is not None
             content = content or copy.content(self._facts.bag)
@@ -420,12 +438,13 @@ class SessionStore(SessionBase):
             if self._settled(outcome, record):
                 return Commit.SAVED
             content = None
-        raise StoreUnavailable(f"Session {self._facts.id}: {_ATTEMPTS} other saves came first; try again.")
+        raise self._outrun()
 
     def _replacing(self) -> Flow[None]:
         """Stores the session under its new token, and ends it under the old one."""
         yield from self._reporting_unreadable()
-        for _ in range(_ATTEMPTS):
+        for pause in _tries():
+            yield pause
             copy = self._opened
             assert copy.record is not None
             record = self._next_record(copy.content(self._facts.bag) or _content_of(copy.record), copy.record)
@@ -438,7 +457,10 @@ class SessionStore(SessionBase):
                 continue
             yield from self._ending_superseded(EndReason.ROTATED)
             return
-        raise StoreUnavailable(f"Session {self._facts.id}: {_ATTEMPTS} other saves came first; try again.")
+        raise self._outrun()
+
+    def _outrun(self) -> StoreUnavailable:
+        return StoreUnavailable(f"Session {self._facts.id}: for {_PATIENCE} s other requests' saves came first")
 
     def _settled(self, outcome: Outcome, record: Record) -> bool:
         """Whether a save is done; after a conflict it is merged, and to be tried again."""
@@ -541,8 +563,11 @@ class SessionStore(SessionBase):
         return self._custom_expiry() is not None
 
     def _expiry(self, now: int, until: int | None) -> int:
-        custom = self._custom_expiry() is not None
-        expires = now + (int(self.get_expiry_age()) if custom else self.get_session_cookie_age())
+        expires = now + self.get_session_cookie_age()
+        if self._custom_expiry() is not None:
+            # A value that nobody could have set is what a damaged record has, and not worth an error.
+            with suppress(ValueError, TypeError, OverflowError):
+                expires = now + int(self.get_expiry_age())
         return min(expires, _LATEST if until is None else until)
 
     def _client(self, base: Record | None) -> Client | None:
@@ -637,9 +662,7 @@ class SessionStore(SessionBase):
             yield from self._saving()
 
     def __reduce__(self) -> Any:
-        raise TypeError(
-            "A session is not pickled, because its token would go along. Pickle its typed_session."
-        )
+        raise TypeError("A session is not pickled, because its token would go along. Pickle its typed_session.")
 
     # Housekeeping
 
@@ -650,6 +673,25 @@ class SessionStore(SessionBase):
     @classmethod
     async def aclear_expired(cls) -> None:
         await cls().store.aclear_expired(clock.now())
+
+
+def _tries() -> Iterator[Step]:
+    """A pause before each try: none before the first few, then longer ones of random length, so that nobody starves."""
+    begun = time.monotonic()
+    tried = 0
+    while time.monotonic() - begun < _PATIENCE:
+        longest = 0.0 if tried < _AT_ONCE else min(0.001 * 2 ** (tried - _AT_ONCE), 0.1)
+        pause = random.uniform(0, longest)  # not a secret
+        yield Step(time.sleep, asyncio.sleep, (pause,)) if pause else Step(_go_on, _ago_on)
+        tried += 1
+
+
+def _go_on() -> None:
+    """No pause."""
+
+
+async def _ago_on() -> None:
+    """No pause."""
 
 
 def _content_of(record: Record) -> Content:

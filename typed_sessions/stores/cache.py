@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
-from django.core.cache import BaseCache, caches
 
 from .. import clock
 from ..exceptions import StoreUnavailable, UnreadableRecord
@@ -19,6 +18,7 @@ from ..states import EndReason
 from ..tokens import urn
 from . import wire
 from .base import Conflict, Gone, Outcome, Saved, Store
+from .byte_cache import ByteCache, byte_cache
 from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone
 
 T = TypeVar("T")
@@ -91,8 +91,8 @@ class CacheStore(Store):
         return 0  # the cache does it
 
     @property
-    def _cache(self) -> BaseCache:
-        return caches[self.alias]
+    def _cache(self) -> ByteCache:
+        return byte_cache(self.alias)
 
     def _compare(self, record: Record, base: Record) -> Outcome | None:
         """What stands in the way of saving, or says that it has been done; nothing if ``base`` is still there."""
@@ -118,7 +118,7 @@ class CacheStore(Store):
         key = f"{urn(session_id)}:lease"
         deadline = time.monotonic() + WAIT
         with store_errors(self.alias):
-            while not self._cache.add(key, 1, LEASE):
+            while not self._cache.add(key, b"1", LEASE):
                 if time.monotonic() > deadline:
                     raise StoreUnavailable(f"Session {session_id}: another request has been writing it for {WAIT} s")
                 time.sleep(0.002)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from django.core.cache import BaseCache, caches
 from django.db import transaction
 
 from .. import clock
@@ -23,6 +22,7 @@ from ..states import EndReason
 from ..tokens import urn
 from . import wire
 from .base import Outcome, Store
+from .byte_cache import ByteCache, byte_cache
 from .cache import store_errors
 from .database import DatabaseStore
 from .record import GRACE, Record, Tombstone
@@ -93,10 +93,10 @@ class CachedDatabaseStore(Store):
         return self._marked(record.id, lambda: self._database.touch(record, seen, expires))
 
     def replace(self, record: Record, base: Record) -> Outcome:
-        return self._marked(base.id, lambda: self._database.replace(record, base))
+        return self._marked(base.id, lambda: self._database.replace(record, base), ends=True)
 
     def end(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
-        return self._marked(session_id, lambda: self._database.end(session_id, reason, now, user))
+        return self._marked(session_id, lambda: self._database.end(session_id, reason, now, user), ends=True)
 
     def clear_expired(self, now: int) -> int:
         return self._database.clear_expired(now)
@@ -115,11 +115,15 @@ class CachedDatabaseStore(Store):
         return bool(transaction.get_connection(self._database.alias).in_atomic_block)
 
     @property
-    def _cache(self) -> BaseCache:
-        return caches[self.alias]
+    def _cache(self) -> ByteCache:
+        return byte_cache(self.alias)
 
-    def _marked(self, session_id: str, write: Callable[[], T]) -> T:
-        self._mark(session_id)
+    def _marked(self, session_id: str, write: Callable[[], T], ends: bool = False) -> T:
+        # A copy that stays would go on signing people in, so a session is not ended before its copy is out of the way.
+        if not self._mark(session_id) and ends:
+            raise StoreUnavailable(
+                f"Session {session_id} cannot be ended while the cache {self.alias!r} does not answer"
+            )
         begun = time.monotonic()
         try:
             return write()
@@ -130,8 +134,19 @@ class CachedDatabaseStore(Store):
             elif time.monotonic() - begun > SLOW_WRITE:
                 self._mark(session_id)
 
-    def _mark(self, session_id: str) -> None:
-        self._quietly(lambda: self._cache.set(urn(session_id), MARK, MARK_LIFE), default=None)
+    def _mark(self, session_id: str) -> bool:
+        """Puts a mark in the copy's place; a full cache at least takes the copy away. Whether either was done."""
+        key = urn(session_id)
+        try:
+            with store_errors(self.alias):
+                try:
+                    self._cache.set(key, MARK, MARK_LIFE)
+                except Exception:  # whatever kind of cache it is
+                    self._cache.delete(key)
+        except StoreUnavailable as error:
+            logger.warning("Session %s may be read as it was for %s seconds: %s", session_id, COPY_LIFE, error)
+            return False
+        return True
 
     def _quietly(self, ask: Callable[[], T], default: T) -> T:
         """A cache that is away costs a read of the database, not the request."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from django.db import DatabaseError, IntegrityError, InterfaceError, router, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, ProgrammingError, router, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Greatest
 
@@ -207,5 +207,7 @@ def _found(row: dict[str, Any]) -> Record | Tombstone:
 def _store_errors() -> Iterator[None]:
     try:
         yield
+    except (ProgrammingError, transaction.TransactionManagementError):
+        raise  # a mistake of the project's, such as no migration, is not to be waited for
     except (DatabaseError, InterfaceError) as error:
         raise StoreUnavailable(f"The database did not do what was asked: {type(error).__name__}: {error}") from error

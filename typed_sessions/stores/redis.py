@@ -6,6 +6,7 @@ the record by idempotent writes, and a replacement is taken back if its second h
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,7 +20,7 @@ from django_redis.cache import RedisCache
 from django_redis.exceptions import ConnectionInterrupted
 from redis import ConnectionPool, Redis
 from redis.cluster import RedisCluster
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError
+from redis.exceptions import MaxConnectionsError, NoScriptError, RedisClusterException, RedisError
 from redis.sentinel import SentinelConnectionPool
 
 from .. import clock, conf
@@ -30,7 +31,7 @@ from ..formats import JSON, format_of
 from ..states import EndReason
 from ..tokens import urn
 from . import scripts, wire
-from .async_redis import AsyncClients
+from .async_redis import WAIT, AsyncClients
 from .base import Conflict, Gone, Outcome, Saved, Store
 from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone
 from .scripts import Script
@@ -321,7 +322,7 @@ class RedisStore(Store):
         if self._is_cluster:
             return self._client.execute_command(*command)
         pool = self._client.connection_pool
-        connection = pool.get_connection()
+        connection = _wait_for_connection(pool)
         try:
             # Both disconnect if they fail half way, so that no reply is left for the next command (CVE-2023-28858). It
             # has to be said: a connection of Sentinel does not by itself.
@@ -355,6 +356,18 @@ def _prefix_of(alias: str) -> str:
             "'django_redis.cache.RedisCache', or SESSION_CACHE_ALIAS to a cache that has it."
         )
     return f"{cache.key_prefix}:" if cache.key_prefix else ""
+
+
+def _wait_for_connection(pool: Any) -> Any:
+    """A connection of ``pool``; one that has none free is waited for, as it is for a moment only."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            return pool.get_connection()
+        except MaxConnectionsError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
 
 
 def with_time_limits(client: Any) -> Any:
