@@ -7,7 +7,6 @@ from typing import Any, cast
 from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
 from . import conf, hooks
@@ -113,7 +112,7 @@ def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, *
     except Exception:
         # Whatever becomes of the exception, and of the response: nobody has signed in.
         engine.roll_back()
-        request.user = AnonymousUser()
+        request.user = auth.get_user(request)
         raise
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -31,14 +31,14 @@ def send(name: str, session: TypedSession, request: object, user: object = None,
 
 
 def _call(hook: Callable[..., Any], *args: Any) -> None:
-    if asyncio.iscoroutinefunction(hook):
+    if inspect.iscoroutinefunction(hook):
         async_to_sync(hook)(*args)
     else:
         hook(*args)
 
 
 async def _acall(hook: Callable[..., Any], *args: Any) -> None:
-    if asyncio.iscoroutinefunction(hook):
+    if inspect.iscoroutinefunction(hook):
         await hook(*args)
     elif getattr(hook, "__func__", None) is not getattr(TypedSession, hook.__name__, None):
         # It may ask the database, which async code must not wait for.

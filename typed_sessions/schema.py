@@ -28,6 +28,7 @@ _KEYS = (
     types.UUIDType,
     types.DecimalType,
 )
+_LONGEST_NAME = 100  # the column of the database store
 _MERGE_RULES = ("last", "add", "max", "min", "union", "append", "refuse")
 
 
@@ -57,6 +58,8 @@ def _of_class(cls: type[TypedSession]) -> Iterator[Problem]:
     for ancestor in cls.__mro__:
         if "__dataclass_fields__" not in vars(ancestor) and (ancestor is cls or _annotated(ancestor)):
             yield Problem(ancestor.__name__, "has no @dataclass decorator, so its fields would not be stored; add it")
+    if len(cls.schema_name or cls.__name__) > _LONGEST_NAME:
+        yield Problem(cls.__name__, f"has a schema_name of more than {_LONGEST_NAME} characters; shorten it")
     written = vars(cls).get("__init__")
     if inspect.isfunction(written) and written.__code__.co_filename != "<string>":  # where dataclass puts its own
         yield Problem(

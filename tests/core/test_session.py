@@ -93,6 +93,17 @@ def test_an_object_that_belongs_to_a_request(monkeypatch: pytest.MonkeyPatch) ->
     assert session.time_to_live() == timedelta(0)
 
 
+@pytest.mark.parametrize("is_stored", [True, False])
+@pytest.mark.parametrize("is_authenticated", [True, False])
+def test_new_and_signed_in_are_two_facts(is_stored: bool, is_authenticated: bool) -> None:
+    """A session is new until it is stored, whoever it belongs to."""
+    known = Known()
+    known.is_stored, known.is_authenticated = is_stored, is_authenticated
+    session = ShopSession()
+    attach(session, known)
+    assert (session.is_new, session.is_authenticated) == (not is_stored, is_authenticated)
+
+
 @pytest.mark.parametrize("name", FACTS)
 def test_facts_are_read_only(name: str) -> None:
     """The framework's facts cannot be assigned."""

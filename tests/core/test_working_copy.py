@@ -236,6 +236,18 @@ def test_a_failed_save_may_be_tried_again(format: Format) -> None:
     assert first is not None
 
 
+def test_s71_unknown_fields_that_cannot_be_kept_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """An unknown field whose very name is broken goes with the next save, as a log line says, and takes nothing along."""
+    damaged = b"\x82\xaapage_views\x05\xa1\xff\x01"
+    copy = opened(ShopSession, record_of(damaged, format=MSGPACK), format=MSGPACK)
+    assert copy.session.page_views == 5
+    with caplog.at_level(logging.WARNING, "typed_sessions"):
+        copy.session.currency = "USD"
+        record = saved(copy)
+    assert plain(record).items() >= {"page_views": 5, "currency": "USD"}.items()
+    assert "unknown fields cannot be kept" in caplog.text
+
+
 # The bag
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import collections
 import math
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils.functional import lazy
 
 from tests.core.classes import (
     Address,
@@ -213,6 +216,53 @@ def test_what_cannot_be_written_is_refused_with_its_path(
     assert said.replace("\\", "") in error.problem
 
 
+class Moody(list[int]):
+    """How often something is refused before it is let through."""
+
+    def refuse(self) -> None:
+        if self:
+            raise ValueError(f"refused {self.pop()}")
+
+
+MOOD = Moody()
+
+
+@dataclass
+class Whimsical:
+    """Refuses to be made while it is in the mood."""
+
+    amount: int = 0
+
+    def __post_init__(self) -> None:
+        MOOD.refuse()
+
+
+def test_a_refusal_that_does_not_come_again_is_told_all_the_same(format: Format) -> None:
+    """A refusal that depends on the moment is told with the path that is known, and the next save may do."""
+    session_class = class_with(dict[str, Whimsical])
+    copy = opened(session_class, format=format)
+    copy.session.value = {"a": Whimsical(1)}
+    MOOD.append(5)
+    with pytest.raises(SessionFieldError, match=r"^Sample\.value: refused 5"):
+        copy.content({})
+    assert opened(session_class, saved(copy), format=format).session.value == {"a": Whimsical(1)}
+
+
+def test_a_lazy_string_that_fails_once_is_told_all_the_same(format: Format) -> None:
+    """A lazy string that cannot be made at this moment is a field error, even if it can when it is looked for."""
+
+    def text() -> str:
+        MOOD.refuse()
+        return "text"
+
+    copy = opened(ShopSession, format=format)
+    copy.session.currency = lazy(text, str)()
+    MOOD.append(5)
+    with pytest.raises(SessionFieldError, match=r"^ShopSession: refused 5"):
+        copy.content({})
+    assert opened(ShopSession, saved(copy), format=format).session.currency == "text"
+
+
 def test_a_value_that_contains_itself_is_refused(format: Format) -> None:
     """A cycle has no end on the wire: it is refused with the place where it closes."""
     node = Node("a", [Node("b")])
@@ -299,17 +349,47 @@ def test_an_integer_too_long_for_python_to_write_is_refused(format: Format) -> N
     assert refused(class_with(int)(value=10**5_000), format).path == "Sample.value"
 
 
-def test_an_undeclared_attribute_of_the_session_is_not_stored(format: Format) -> None:
-    """`session.other = 5` is an ordinary attribute, which lives for the request: it is not stored, and is no change."""
+def test_an_undeclared_attribute_of_the_session_is_refused(format: Format) -> None:
+    """`session.curency = "USD"` is most likely a misspelling, and would be lost: it is told at save."""
     copy = opened(ShopSession, saved(opened(ShopSession, format=format)), format=format)
-    copy.session.__dict__["other"] = 5
+    unchecked_session: Any = copy.session
+    unchecked_session.curency = "USD"
+    with pytest.raises(SessionFieldError, match=r"^ShopSession\.curency: is not a field"):
+        copy.content({})
+    del unchecked_session.curency
+    assert copy.content({}) is None
+
+
+@dataclass
+class Caching(ShopSession):
+    """Keeps something for the request."""
+
+    @cached_property
+    def total(self) -> int:
+        return sum(line.quantity for line in self.cart)
+
+
+def test_what_a_session_keeps_for_the_request_is_not_stored(format: Format) -> None:
+    """A cached property and attributes that begin with an underscore live for the request: they are no change."""
+    copy = opened(Caching, saved(opened(Caching, format=format)), format=format)
+    assert copy.session.total == 0
+    copy.session.__dict__["_seen"] = object()
     assert copy.content({}) is None
     copy.session.cart = [CartLine("a")]
+    again = opened(Caching, saved(copy), format=format).session
+    assert vars(again).keys().isdisjoint({"total", "_seen"})
+    assert again.total == 1
+
+
+def test_an_undeclared_attribute_deeper_inside_is_not_stored(format: Format) -> None:
+    """An attribute that a nested dataclass does not declare is not stored, and is no change."""
+    copy = opened(ShopSession, format=format)
+    copy.session.cart = [CartLine("a")]
+    copy = opened(ShopSession, saved(copy), format=format)
     copy.session.cart[0].__dict__["other"] = 5
-    again = opened(ShopSession, saved(copy), format=format).session
-    assert again.cart == [CartLine("a")]
-    assert not hasattr(again, "other")
-    assert not hasattr(again.cart[0], "other")
+    assert copy.content({}) is None
+    copy.session.page_views = 1
+    assert not hasattr(opened(ShopSession, saved(copy), format=format).session.cart[0], "other")
 
 
 def test_with_slots_an_undeclared_attribute_of_a_dataclass_is_an_error() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +11,11 @@ from django.core.cache.backends.locmem import LocMemCache
 
 from tests.servers.redis import RedisServer
 from tests.stores.conftest import MakeStore
-from tests.stores.tools import keys
+from tests.stores.tools import OwnTime, keys
 from typed_sessions import EndReason, clock, urn
 from typed_sessions.exceptions import StoreUnavailable, UnreadableRecord
 from typed_sessions.stores import cache as cache_module
+from typed_sessions.stores import wire
 from typed_sessions.stores.base import Store
 from typed_sessions.stores.cache import LEASE, WAIT, CacheStore
 from typed_sessions.stores.record import GRACE, TOMBSTONE_LIFE, Record, Tombstone
@@ -46,25 +46,10 @@ def _writes(store: Store, record: Record) -> dict[str, Callable[[], object]]:
 WRITES = pytest.mark.parametrize("verb", ["save", "touch", "replace", "end"])
 
 
-class _Time:
-    """Time that passes only while somebody sleeps; ``happens`` is called after each sleep."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.happens: Callable[[], object] = int
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.happens()
-
-
 @pytest.fixture
-def own_time(monkeypatch: pytest.MonkeyPatch) -> _Time:
-    own = _Time()
-    monkeypatch.setattr(cache_module, "time", SimpleNamespace(monotonic=own.monotonic, sleep=own.sleep))
+def own_time(monkeypatch: pytest.MonkeyPatch) -> OwnTime:
+    own = OwnTime()
+    monkeypatch.setattr(cache_module, "time", own)
     return own
 
 
@@ -72,28 +57,28 @@ def own_time(monkeypatch: pytest.MonkeyPatch) -> _Time:
 
 
 @WRITES
-def test_write_waits_for_the_lease(store: Store, own_time: _Time, verb: str) -> None:
+def test_write_waits_for_the_lease(store: Store, own_time: OwnTime, verb: str) -> None:
     """A write that finds another one at work goes on as soon as that one is done."""
     record = created(store, new_record(store))
     caches["locmem"].add(_lease_of(record.id), "somebody's")
 
     def release() -> None:
-        if own_time.now > WAIT / 2:
+        if own_time.passed > WAIT / 2:
             caches["locmem"].delete(_lease_of(record.id))
 
     own_time.happens = release
     assert _writes(store, record)[verb]()
-    assert WAIT / 2 < own_time.now < WAIT
+    assert WAIT / 2 < own_time.passed < WAIT
 
 
 @WRITES
-def test_waiting_for_the_lease_ends(store: Store, own_time: _Time, verb: str) -> None:
+def test_waiting_for_the_lease_ends(store: Store, own_time: OwnTime, verb: str) -> None:
     """A write that waited in vain was not done, and leaves the lease to whom it belongs."""
     record = created(store, new_record(store))
     caches["locmem"].add(_lease_of(record.id), "somebody's")
     with pytest.raises(StoreUnavailable, match=f"{record.id}: another request has been writing it"):
         _writes(store, record)[verb]()
-    assert WAIT <= own_time.now < WAIT + 0.1
+    assert WAIT <= own_time.passed < WAIT + 0.1
     assert caches["locmem"].get(_lease_of(record.id)) == "somebody's"
     assert store.load(record.id) == record
 
@@ -149,6 +134,13 @@ def test_values_live_as_long_as_their_sessions(make_store: MakeStore, valkey: Re
     for session_id, life in ((short.id, 60 + GRACE), (ended.id, TOMBSTONE_LIFE)):
         assert life - 5 <= lives[caches["valkey"].make_key(urn(session_id))] <= life
     assert store.clear_expired(clock.now() + TOMBSTONE_LIFE) == 0
+
+
+def test_s67_record_is_not_pickled(make_store: MakeStore, valkey: RedisServer) -> None:
+    """Where the cache is django-redis its serializer is passed by, in both directions."""
+    store = make_store("cache valkey")
+    record = created(store, new_record(store))
+    assert valkey.run("GET", caches["valkey"].make_key(urn(record.id))) == wire.encode(record)
 
 
 @pytest.mark.parametrize("value", ["text", 7, {"id": "x"}, ["x"], True])

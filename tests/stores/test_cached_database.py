@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.core.cache import BaseCache, caches
+from django.core.cache import caches
 from django.db import connection, transaction
 
 from tests.servers.redis import RedisServer
 from tests.stores.conftest import MakeStore, stores
+from tests.stores.tools import OwnTime
 from typed_sessions import EndReason, clock, urn
 from typed_sessions.exceptions import StoreUnavailable, UnreadableRecord
 from typed_sessions.models import StoredSession
 from typed_sessions.stores import cached_database, wire
 from typed_sessions.stores.base import Store
+from typed_sessions.stores.byte_cache import ByteCache, byte_cache
 from typed_sessions.stores.cached_database import COPY_LIFE, MARK, MARK_LIFE, SLOW_READ, SLOW_WRITE, CachedDatabaseStore
-from typed_sessions.stores.record import GRACE, Record
-from typed_sessions.testing.stores import buried, created, full_record, new_record, next_save, saved, successor
+from typed_sessions.stores.record import GRACE, Record, Tombstone
+from typed_sessions.testing.stores import (
+    UNREADABLE_VALUES,
+    buried,
+    created,
+    full_record,
+    new_record,
+    next_save,
+    saved,
+    successor,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,8 +51,8 @@ def store(request: pytest.FixtureRequest, make_store: MakeStore) -> CachedDataba
     return store
 
 
-def _cache() -> BaseCache:
-    return caches["valkey"]
+def _cache() -> ByteCache:
+    return byte_cache("valkey")
 
 
 def _copy(record: Record) -> object:
@@ -108,7 +119,7 @@ def test_copy_lives_a_minute(valkey_store: CachedDatabaseStore, valkey: RedisSer
     over = created(valkey_store, new_record(valkey_store, expires=now - GRACE))
     for record in (long, short, over):
         assert valkey_store.load(record.id) == record
-    lives = [valkey.run("TTL", _cache().make_key(urn(record.id))) for record in (long, short, over)]
+    lives = [valkey.run("TTL", caches["valkey"].make_key(urn(record.id))) for record in (long, short, over)]
     assert COPY_LIFE - 5 <= lives[0] <= COPY_LIFE
     assert 15 <= lives[1] <= 20
     assert lives[2] == -2
@@ -129,8 +140,8 @@ def test_nothing_and_tombstones_are_not_copied(store: CachedDatabaseStore) -> No
 def test_s71_damaged_copy_is_left_aside(store: CachedDatabaseStore, caplog: pytest.LogCaptureFixture) -> None:
     """A copy that is not the record costs a read of the database and a line in the log, not the session."""
     record = created(store, new_record(store))
-    for value in (b"\x80\x04nonsense", "text", 7, wire.encode(new_record(store))):
-        _cache().set(urn(record.id), value)
+    for value in (b"\x80\x04nonsense", b"", b"text", wire.encode(new_record(store))):
+        _cache().set(urn(record.id), value, COPY_LIFE)
         assert store.load(record.id) == record
     assert [message.partition(":")[0] for message in caplog.messages] == ["The cached copy was left aside"] * 4
 
@@ -190,33 +201,20 @@ def test_r29_reader_during_a_write_does_not_refill(store: CachedDatabaseStore, v
     assert store.load(base.id) != base
 
 
-class _Clock:
-    """A monotonic clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture
-def monotonic(monkeypatch: pytest.MonkeyPatch) -> _Clock:
-    own = _Clock()
-    monkeypatch.setattr(cached_database, "time", SimpleNamespace(monotonic=own.monotonic))
+def own_time(monkeypatch: pytest.MonkeyPatch) -> OwnTime:
+    own = OwnTime()
+    monkeypatch.setattr(cached_database, "time", own)
     return own
 
 
-def test_r29_reader_that_took_too_long_makes_no_copy(store: CachedDatabaseStore, monotonic: _Clock) -> None:
+def test_r29_reader_that_took_too_long_makes_no_copy(store: CachedDatabaseStore, own_time: OwnTime) -> None:
     """A reader that was held up for longer than a mark may last does not trust what it read."""
 
     def write_and_wait() -> None:
         _write(store, "end", base)
         _forget_mark(base)
-        monotonic.forward(SLOW_READ)
+        own_time.sleep(SLOW_READ)
 
     base = created(store, new_record(store))
     with during(store, "load", write_and_wait):
@@ -225,13 +223,13 @@ def test_r29_reader_that_took_too_long_makes_no_copy(store: CachedDatabaseStore,
     assert buried(store, base.id) is EndReason.LOGGED_OUT
 
 
-def test_r29_write_that_took_too_long_marks_again(store: CachedDatabaseStore, monotonic: _Clock) -> None:
+def test_r29_write_that_took_too_long_marks_again(store: CachedDatabaseStore, own_time: OwnTime) -> None:
     """When the first mark may have been over before the write was done, a second one removes what readers copied."""
     base = created(store, new_record(store))
 
     def hold_up() -> None:
-        _cache().set(urn(base.id), wire.encode(base))
-        monotonic.forward(SLOW_WRITE + 0.1)
+        _cache().set(urn(base.id), wire.encode(base), COPY_LIFE)
+        own_time.sleep(SLOW_WRITE + 0.1)
 
     with during(store, "end", hold_up):
         _write(store, "end", base)
@@ -239,7 +237,7 @@ def test_r29_write_that_took_too_long_marks_again(store: CachedDatabaseStore, mo
     assert buried(store, base.id) is EndReason.LOGGED_OUT
 
 
-def test_r29_quick_write_marks_once(store: CachedDatabaseStore, monotonic: _Clock) -> None:
+def test_r29_quick_write_marks_once(store: CachedDatabaseStore, own_time: OwnTime) -> None:
     """A write within its time costs the cache one command."""
     base = created(store, new_record(store))
     with during(store, "end", lambda: _cache().delete(urn(base.id))):
@@ -278,7 +276,7 @@ def test_r29_write_in_a_transaction_marks_when_it_ends(
     with transaction.atomic(using=database_alias):
         _write(store, verb, base)
         # By another process, after the mark was over.
-        _cache().set(urn(base.id), wire.encode(base))
+        _cache().set(urn(base.id), wire.encode(base), COPY_LIFE)
     assert _copy(base) == MARK
     assert store.load(base.id) != base
 
@@ -351,21 +349,64 @@ def broken_cache(valkey_store: CachedDatabaseStore, valkey: RedisServer) -> Cach
 def test_cache_that_is_away_costs_a_read(
     broken_cache: CachedDatabaseStore, valkey: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Without its cache the store works, says so in the log, and uses the cache again when it is back."""
+    """Without its cache the store reads and saves, says so in the log, and uses the cache again when it is back."""
     store = broken_cache
     caplog.set_level(logging.WARNING, "typed_sessions")
     base = created(store, new_record(store))
     assert store.load(base.id) == base
     record = saved(store.save(next_save(base), base))
     assert store.touch(record, record.seen, record.expires) is True
-    new = saved(store.replace(successor(record), record))
-    assert store.end(new.id, EndReason.LOGGED_OUT, clock.now()) == new
-    assert {message.partition(":")[0] for message in caplog.messages} == {"Sessions are read from the database alone"}
-    assert base.id not in caplog.text
+    said = {message.partition(":")[0] for message in caplog.messages}
+    assert said == {
+        "Sessions are read from the database alone",
+        f"Session {base.id} may be read as it was for {COPY_LIFE} seconds",
+    }
     valkey.start()
     record = created(store, new_record(store))
     assert store.load(record.id) == record
     assert _copy(record) == wire.encode(record)
+
+
+@pytest.mark.parametrize("verb", ["end", "replace"])
+def test_r29_session_does_not_end_while_its_copy_may_stay(
+    broken_cache: CachedDatabaseStore, valkey: RedisServer, verb: str
+) -> None:
+    """Where a copy cannot be removed nobody is told that the session is over: it would go on for a minute."""
+    store = broken_cache
+    record = created(store, new_record(store))
+    with pytest.raises(StoreUnavailable, match=f"{record.id} cannot be ended while the cache 'valkey' does not answer"):
+        _write(store, verb, record)
+    assert store.load(record.id) == record
+    valkey.start()
+    _write(store, verb, record)
+    assert isinstance(store.load(record.id), Tombstone)
+
+
+@WRITES
+def test_r29_full_cache_lets_go_of_the_copy(store: CachedDatabaseStore, valkey: RedisServer, verb: str) -> None:
+    """A cache that takes nothing more still lets a copy be removed."""
+    base = created(store, new_record(store))
+    store.load(base.id)
+    valkey.run("CONFIG", "SET", "maxmemory", 1)
+    try:
+        _write(store, verb, base)
+        assert _copy(base) is None
+        assert store.load(base.id) != base
+    finally:
+        valkey.run("CONFIG", "SET", "maxmemory", 0)
+
+
+def test_s67_copy_is_not_pickled(store: CachedDatabaseStore, valkey: RedisServer) -> None:
+    """What is in Redis is the record as JSON, and a pickle that somebody put there is not loaded."""
+    record = created(store, new_record(store))
+    store.load(record.id)
+    key = caches["valkey"].make_key(urn(record.id))
+    assert valkey.run("GET", key) == wire.encode(record)
+    bomb = UNREADABLE_VALUES["pickle"]
+    with pytest.raises(SystemExit):
+        pickle.loads(bomb)
+    valkey.client().set(key, bomb)
+    assert store.load(record.id) == record
 
 
 def test_listing_is_the_database_s(store: CachedDatabaseStore) -> None:
@@ -373,6 +414,6 @@ def test_listing_is_the_database_s(store: CachedDatabaseStore) -> None:
     now = clock.now()
     record = created(store, new_record(store, user="7"))
     created(store, new_record(store, expires=now - GRACE - 1))
-    _cache().clear()
+    caches["valkey"].clear()
     assert list(store.newest(now, 10)) == list(store.of_user("7", now)) == [record.id]
     assert (store.count(now), store.clear_expired(now)) == (1, 1)

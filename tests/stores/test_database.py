@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db import OperationalError, connections, transaction
+from django.db import OperationalError, ProgrammingError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from tests.servers.postgres import PostgresServer
@@ -167,6 +167,20 @@ def test_database_error_is_unavailable(store: Store, database_alias: str) -> Non
         with before(database_alias, statement, _refuse), refused, transaction.atomic(using=database_alias):
             verb()
     assert store.load(record.id) == record
+
+
+def test_mistake_of_the_project_is_no_outage(store: Store, database_alias: str) -> None:
+    """A missing migration or a broken transaction is not to be waited for, and is told as what it is."""
+
+    def mistake() -> None:
+        raise ProgrammingError("there is no such table")
+
+    with pytest.raises(ProgrammingError), before(database_alias, "SELECT", mistake):
+        store.load(new_record(store).id)
+    with transaction.atomic(using=database_alias):
+        transaction.set_rollback(True, using=database_alias)
+        with pytest.raises(transaction.TransactionManagementError):
+            store.create(new_record(store))
 
 
 def test_error_while_ending_an_unreadable_row_is_unavailable(store: Store, database_alias: str) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,19 +20,23 @@ from tests.servers.process import new_path, wait_until
 from tests.servers.redis import RedisServer
 from tests.servers.sentinel import SERVICE, RedisSentinel
 from tests.stores.conftest import MakeStore, StoreAt
-from tests.stores.tools import LossyProxy, commands, keys
+from tests.stores.tools import LossyProxy, OwnTime, clients, commands, keys
 from typed_sessions import EndReason, clock, urn
 from typed_sessions.exceptions import StoreUnavailable
+from typed_sessions.formats import FORMATS, Format
 from typed_sessions.stores import redis as redis_store
+from typed_sessions.stores.async_redis import WAIT
 from typed_sessions.stores.base import Store
-from typed_sessions.stores.record import GRACE, TOMBSTONE_LIFE, Record, Tombstone
+from typed_sessions.stores.record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone
 from typed_sessions.stores.redis import RedisStore
 from typed_sessions.testing.stores import (
     DAY,
     AsyncVerbs,
+    Plant,
     buried,
     created,
     full_record,
+    new_id,
     new_record,
     next_save,
     saved,
@@ -299,6 +304,16 @@ def test_r14_lost_index_is_written_again(verbs: Store, valkey: RedisServer) -> N
     assert set(verbs.newest(clock.now(), 10)) == set(verbs.of_user("7", clock.now())) == {touched.id, kept.id}
 
 
+@pytest.mark.parametrize("format", FORMATS.values(), ids=FORMATS)
+def test_tombstone_in_another_hand_is_one(verbs: Store, plant: Plant, format: Format) -> None:
+    """What reads as a tombstone is one, however it is written; there is no last state to be had from it."""
+    session_id = new_id()
+    plant(session_id, format.dumps({"reason": "rotated", "format": FORMAT, "ended": clock.now()}))
+    assert buried(verbs, session_id) is EndReason.ROTATED
+    assert verbs.end(session_id, EndReason.LOGGED_OUT, clock.now()) is None
+    assert isinstance(verbs.load(session_id), Tombstone)
+
+
 def test_entry_without_a_record_is_no_session(verbs: Store, valkey: RedisServer) -> None:
     """The index is never asked whether a session is valid: what it says of a dropped record brings nothing back."""
     record = created(verbs, new_record(verbs, user="7"))
@@ -504,10 +519,10 @@ def test_r30_end_after_a_lost_save_ends_what_was_saved(
 @pytest.mark.parametrize("name", ["valkey", "cluster", "sentinel"])
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 def test_r03_hung_server_holds_nobody(
-    asynchronous: bool, name: str, make_store: MakeStore, request: pytest.FixtureRequest
+    asynchronous: bool, name: str, hasty_store: Callable[[str], RedisStore], request: pytest.FixtureRequest
 ) -> None:
     """Where the project has set no time limits a server that hangs is unavailable within a second."""
-    store = make_store(name)
+    store = hasty_store(name)
     verbs: Store = AsyncVerbs(store) if asynchronous else store
     record = created(verbs, new_record(verbs))
     assert verbs.load(record.id) == record
@@ -522,10 +537,10 @@ def test_r03_hung_server_holds_nobody(
 @pytest.mark.parametrize("name", ["valkey", "cluster", "sentinel"])
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 def test_r31_late_reply_is_nobody_elses(
-    asynchronous: bool, name: str, make_store: MakeStore, request: pytest.FixtureRequest
+    asynchronous: bool, name: str, hasty_store: Callable[[str], RedisStore], request: pytest.FixtureRequest
 ) -> None:
     """A reply that comes after its request gave up is not taken for the reply to the next one."""
-    store = make_store(name)
+    store = hasty_store(name)
     verbs: Store = AsyncVerbs(store) if asynchronous else store
     records = [created(verbs, new_record(verbs)) for _ in range(8)]
     with _patient(request.getfixturevalue("redis_sentinel") if name == "sentinel" else None):
@@ -563,9 +578,11 @@ def _patient(watched: RedisSentinel | None) -> Iterator[None]:
         watched.sentinel.run("SENTINEL SET", SERVICE, "down-after-milliseconds", 500)
 
 
-def test_r03_limits_of_the_project_stand(store_at: StoreAt, valkey: RedisServer) -> None:
+def test_r03_limits_of_the_project_stand(
+    hasty_store: Callable[[str], RedisStore], store_at: StoreAt, valkey: RedisServer
+) -> None:
     """Time limits in OPTIONS are kept, and our own ones are for sessions alone."""
-    ours = store_at(f"{valkey.url}&client_name=ours")
+    ours = hasty_store("valkey")
     kwargs = ours._client.connection_pool.connection_kwargs
     assert (kwargs["socket_connect_timeout"], kwargs["socket_timeout"]) == (0.25, 0.5)
     shared = get_redis_connection("elsewhere").connection_pool.connection_kwargs
@@ -574,3 +591,38 @@ def test_r03_limits_of_the_project_stand(store_at: StoreAt, valkey: RedisServer)
     kwargs = theirs._client.connection_pool.connection_kwargs
     assert (kwargs["socket_connect_timeout"], kwargs["socket_timeout"]) == (2, 3)
     assert theirs._client.connection_pool is get_redis_connection("elsewhere").connection_pool
+
+
+# Connections
+
+
+def test_r05_busy_pool_is_waited_for(store_at: StoreAt, valkey: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When all connections are in use a verb waits for one, and after a while the store is unavailable."""
+    store = store_at(f"{valkey.url}&client_name=one", CONNECTION_POOL_KWARGS={"max_connections": 1})
+    record = created(store, new_record(store))
+    pool = store._client.connection_pool
+    busy, own_time = [pool.get_connection()], OwnTime()
+
+    def release() -> None:
+        if busy and own_time.passed > WAIT / 2:
+            pool.release(busy.pop())
+
+    own_time.happens = release
+    monkeypatch.setattr(redis_store, "time", own_time)
+    assert store.load(record.id) == record
+    assert WAIT / 2 < own_time.passed < WAIT
+    kept = pool.get_connection()
+    with pytest.raises(StoreUnavailable, match="MaxConnectionsError"):
+        store.load(record.id)
+    pool.release(kept)
+    assert store.load(record.id) == record
+
+
+def test_r05_no_connection_is_lost(store_at: StoreAt, valkey: RedisServer) -> None:
+    """Threads that share a few connections all get their answers, and open no more connections than they may."""
+    store = store_at(f"{valkey.url}&client_name=few", CONNECTION_POOL_KWARGS={"max_connections": 5})
+    records = [created(store, new_record(store)) for _ in range(20)]
+    before = clients(valkey)
+    with ThreadPoolExecutor(20) as threads:
+        assert list(threads.map(store.load, [record.id for record in records * 10])) == records * 10
+    assert clients(valkey) - before <= 4

@@ -180,7 +180,7 @@ async def test_tcp(store_at: StoreAt, valkey: RedisServer) -> None:
 
 async def test_fewer_connections_can_be_asked_for(store_at: StoreAt, valkey: RedisServer) -> None:
     """A limit in CONNECTION_POOL_KWARGS holds for the twin too."""
-    store = store_at(f"{valkey.url}&client_name=few", CONNECTION_POOL_KWARGS={"max_connections": 2})
+    store = store_at(f"{valkey.url}&client_name=two", CONNECTION_POOL_KWARGS={"max_connections": 2})
     before = clients(valkey)
     await asyncio.gather(*(store.aload("x") for _ in range(50)))
     assert clients(valkey) - before <= 2

@@ -14,6 +14,7 @@ from tests.web.conftest import NewBrowser
 from tests.web.signing import Request, cart, put_in_cart, sign_in, sign_out, status, who
 from tests.web.stored import count
 from typed_sessions import SessionMode, tokens
+from typed_sessions.auth import alogout
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.testing.engines import MALFORMED, Clock, Configure, Verbs
 
@@ -394,6 +395,38 @@ def test_nothing_is_saved_at_500(browser: Browser, engine: type[SessionStore], u
     assert browser.visit(who).text.startswith("anonymous anonymous")
     assert browser.visit(read).text == "1"
     assert count(engine) == 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_sign_out_is_done_at_500(browser: Browser, user: User, asynchronous: bool) -> None:
+    """A sign-out is one, with its cookies, also if the response that tells of it is an error."""
+
+    def view(request: Request) -> HttpResponse:
+        sign_out(request)
+        return HttpResponse(status=500)
+
+    async def async_view(request: Request) -> HttpResponse:
+        await alogout(request)
+        return HttpResponse(status=500)
+
+    browser.visit(sign_in(user, remember=True))
+    before = browser.copy()
+    assert browser.visit(async_view if asynchronous else view).status == 500
+    assert not browser.cookies.keys() & set(OURS)
+    assert before.visit(status).text == "ended logged_out"
+
+
+def test_saved_by_the_view_at_500(browser: Browser) -> None:
+    """What a view has saved itself is saved, and the browser gets the cookie, also if the response is an error."""
+
+    def view(request: Request) -> HttpResponse:
+        write(request)
+        request.session.save()
+        write(request)
+        return HttpResponse(status=500)
+
+    assert browser.visit(view).ours.keys() == {ID}
+    assert browser.visit(read).text == "1"
 
 
 def test_error_in_a_view_undoes_the_sign_in(browser: Browser, engine: type[SessionStore], user: User) -> None:

@@ -213,7 +213,7 @@ def test_fields_of_the_user(browser: Browser, user: User) -> None:
 
 
 def test_s16_what_does_not_carry_over(browser: Browser, user: User) -> None:
-    """A visitor's field that says so begins anew at sign-in, and the others come along."""
+    """A visitor's field that says so begins anew at sign-in, but not at a user's next one; the others come along."""
 
     def visitor(request: Request) -> None:
         request.typed_session.landing_page = "/offer"
@@ -225,6 +225,9 @@ def test_s16_what_does_not_carry_over(browser: Browser, user: User) -> None:
     browser.visit(visitor)
     browser.visit(sign_in(user))
     assert browser.visit(shown).text == "'' USD"
+    browser.visit(visitor)
+    browser.visit(sign_in(user))
+    assert browser.visit(shown).text == "'/offer' USD"
 
 
 def test_session_without_user_fields(browser: Browser, user: User, configure: Configure) -> None:

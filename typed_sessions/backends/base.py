@@ -46,12 +46,16 @@ security_logger = logging.getLogger("django.security.typed_sessions")
 _ATTEMPTS: Final = 3
 """New tokens that may be found taken, which would be a wonder."""
 _PATIENCE: Final = 5.0
-"""Seconds in which other requests' saves may come first; each time, one of them got its own save done."""
+"""Seconds, and"""
+_TRIES: Final = 200
+"""tries: both have to be over before a save gives up because others come first. Each of those got its own save done."""
 _AT_ONCE: Final = 3
 """Tries without a pause between them."""
+_PAUSE: Final = 0.02
+"""Seconds at most before each further try; of random length, so that whoever lost meets others the next time."""
 _LATEST: Final = 4_102_444_800
 """2100-01-01: the end of what counts as for ever, and fits the clocks of both formats."""
-_ENVELOPE: Final = 1024
+_ENVELOPE: Final = 2048
 """Bytes; no envelope is larger, so that smaller content need not be measured with it."""
 
 
@@ -649,7 +653,11 @@ class SessionStore(SessionBase):
     def _ending_superseded(self, reason: EndReason) -> Flow[None]:
         superseded, self._superseded = self._superseded, ()
         for session_id in superseded:
-            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now()))
+            try:
+                yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now()))
+            except StoreUnavailable:
+                # The new session is stored already, and its token has to reach the browser.
+                logger.exception("Session %s could not be ended, and lives until it expires", session_id)
 
     def _cycling(self) -> Flow[None]:
         self.accessed = True
@@ -676,22 +684,13 @@ class SessionStore(SessionBase):
 
 
 def _tries() -> Iterator[Step]:
-    """A pause before each try: none before the first few, then longer ones of random length, so that nobody starves."""
+    """A step before each try: the pause, or nothing before the first few."""
     begun = time.monotonic()
     tried = 0
-    while time.monotonic() - begun < _PATIENCE:
-        longest = 0.0 if tried < _AT_ONCE else min(0.001 * 2 ** (tried - _AT_ONCE), 0.1)
-        pause = random.uniform(0, longest)  # not a secret
-        yield Step(time.sleep, asyncio.sleep, (pause,)) if pause else Step(_go_on, _ago_on)
+    while tried < _TRIES or time.monotonic() - begun < _PATIENCE:
+        pause = 0 if tried < _AT_ONCE else random.uniform(0, _PAUSE)  # not a secret
+        yield Step(time.sleep, asyncio.sleep, (pause,))
         tried += 1
-
-
-def _go_on() -> None:
-    """No pause."""
-
-
-async def _ago_on() -> None:
-    """No pause."""
 
 
 def _content_of(record: Record) -> Content:

@@ -6,7 +6,7 @@ Django's cache API has no compare-and-set, so a write holds a short lease on its
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from ..tokens import urn
 from . import wire
 from .base import Conflict, Gone, Outcome, Saved, Store
 from .byte_cache import ByteCache, byte_cache
-from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone
+from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone, new_nonce
 
 T = TypeVar("T")
 
@@ -53,25 +53,26 @@ class CacheStore(Store):
         return isinstance(there, Record) and there.nonce == record.nonce
 
     def save(self, record: Record, base: Record) -> Outcome:
-        with self._lease(base.id):
-            return self._compare(record, base) or self._put(record)
+        with self._lease(base.id) as is_held:
+            return self._compare(record, base) or self._put(record, is_held)
 
     def touch(self, record: Record, seen: int, expires: int) -> bool:
-        with self._lease(record.id):
+        with self._lease(record.id) as is_held:
             there = self.load(record.id)
             if not isinstance(there, Record):
                 return False
-            self._put(msgspec.structs.replace(there, seen=max(seen, there.seen), expires=max(expires, there.expires)))
+            moved = msgspec.structs.replace(there, seen=max(seen, there.seen), expires=max(expires, there.expires))
+            self._put(moved, is_held)
             return True
 
     def replace(self, record: Record, base: Record) -> Outcome:
-        with self._lease(base.id):
+        with self._lease(base.id) as is_held:
             done = self.load(record.id)
             if isinstance(done, Record) and done.nonce == record.nonce:
                 return Saved(record)
             outcome = self._compare(record, base)
             if outcome is None:
-                outcome = self._put(record)
+                outcome = self._put(record, is_held)
                 self._bury(base.id, EndReason.ROTATED, clock.now())
             return outcome
 
@@ -103,8 +104,10 @@ class CacheStore(Store):
             return Saved(record)
         return None if (there.revision, there.nonce) == (base.revision, base.nonce) else Conflict(there)
 
-    def _put(self, record: Record) -> Saved:
+    def _put(self, record: Record, is_held: Callable[[], bool]) -> Saved:
         with store_errors(self.alias):
+            if not is_held():
+                raise StoreUnavailable(f"Session {record.id}: this request was too slow, and another has gone on")
             self._cache.set(urn(record.id), wire.encode(record), _time_to_live(record.expires))
         return Saved(record)
 
@@ -114,19 +117,25 @@ class CacheStore(Store):
             self._cache.set(urn(session_id), tombstone, TOMBSTONE_LIFE)
 
     @contextmanager
-    def _lease(self, session_id: str) -> Iterator[None]:
-        key = f"{urn(session_id)}:lease"
+    def _lease(self, session_id: str) -> Iterator[Callable[[], bool]]:
+        """Yields a way to ask whether the lease is still this request's."""
+        key, mine = f"{urn(session_id)}:lease", new_nonce().encode()
+
+        def is_held() -> bool:
+            return bool(self._cache.get(key) == mine)
+
         deadline = time.monotonic() + WAIT
         with store_errors(self.alias):
-            while not self._cache.add(key, b"1", LEASE):
+            while not self._cache.add(key, mine, LEASE):
                 if time.monotonic() > deadline:
                     raise StoreUnavailable(f"Session {session_id}: another request has been writing it for {WAIT} s")
                 time.sleep(0.002)
         try:
-            yield
+            yield is_held
         finally:
             with store_errors(self.alias):
-                self._cache.delete(key)
+                if is_held():
+                    self._cache.delete(key)
 
 
 def _time_to_live(expires: int) -> int:

@@ -1142,6 +1142,17 @@ class _Lifetime(_Fixtures):
         other.save()
         assert other.typed.time_to_live() == timedelta(seconds=300)
 
+    @pytest.mark.parametrize("value", [10**15, "never", [1], "9999-12-31T23:59:59+00:00"])
+    def test_custom_end_that_is_none(self, open_session: OpenSession, value: object) -> None:
+        """An item that stands for no end, or for one beyond all calendars, breaks nothing."""
+        session = open_session().bind()
+        session["_session_expiry"] = value
+        session["color"] = "red"
+        assert session.commit() is Commit.SAVED
+        again = open_session(session.key).bind()
+        assert again["color"] == "red"
+        assert again.commit() is Commit.NOTHING
+
     def test_asking_with_an_expiry_loads_nothing(self, open_session: OpenSession, verbs: Verbs, clock: Clock) -> None:
         """``get_expiry_age`` and ``get_expiry_date`` with ``expiry`` are arithmetic."""
         session = open_session(tokens.issue(SessionMode.TEMP))
@@ -1372,8 +1383,11 @@ class _Together(_Fixtures):
         assert not open_session().exists(key)
 
     @pytest.mark.parametrize("rotates", [False, True])
-    def test_always_second(self, open_session: OpenSession, verbs: Verbs, rotates: bool) -> None:
+    def test_always_second(
+        self, open_session: OpenSession, verbs: Verbs, monkeypatch: pytest.MonkeyPatch, rotates: bool
+    ) -> None:
         """A save that others get ahead of for ever gives up as if the store did not answer."""
+        monkeypatch.setattr("typed_sessions.backends.base._PATIENCE", 0.03)
         key = _stored(open_session).key
         session = open_session(key).bind()
         if rotates:
@@ -1382,10 +1396,20 @@ class _Together(_Fixtures):
         numbers = itertools.count()
         verb = "replace" if rotates else "save"
         verbs.before(verb, lambda: self._save(open_session, key, next(numbers)), times=10_000)
-        with pytest.raises(StoreUnavailable, match="other saves came first") as failure:
+        with pytest.raises(StoreUnavailable, match="saves came first") as failure:
             session.commit()
         assert key not in str(failure.value)
         assert "color" not in open_session(key)
+
+    def test_often_second(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """A save that others get ahead of a few times is done after them, with what they saved."""
+        key = _stored(open_session).key
+        session = open_session(key).bind()
+        session["color"] = "red"
+        numbers = itertools.count(1)
+        verbs.before("save", lambda: self._save(open_session, key, next(numbers)), times=6)
+        assert session.commit() is Commit.SAVED
+        assert dict(open_session(key).items()) == {"color": "red", "other": 6}
 
     def _save(self, open_session: OpenSession, key: str, value: int = 1) -> None:
         session = open_session(key).store
