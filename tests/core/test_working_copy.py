@@ -237,7 +237,7 @@ def test_a_failed_save_may_be_tried_again(format: Format) -> None:
 
 
 def test_s71_unknown_fields_that_cannot_be_kept_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    """An unknown field whose very name is broken goes with the next save, as a log line says, and takes nothing along."""
+    """An unknown field whose very name is broken goes with the next save, a log line says so, and all else is kept."""
     damaged = b"\x82\xaapage_views\x05\xa1\xff\x01"
     copy = opened(ShopSession, record_of(damaged, format=MSGPACK), format=MSGPACK)
     assert copy.session.page_views == 5

@@ -97,6 +97,23 @@ def test_lease_is_released(store: Store, verb: str) -> None:
     assert caches["locmem"].get(_lease_of(record.id)) is None
 
 
+@pytest.mark.parametrize("verb", ["save", "touch", "replace"])
+def test_write_that_outlived_its_lease_is_not_done(store: Store, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    """Who was too slow and lost the lease writes nothing over what another writes, and leaves that one's lease."""
+    record = created(store, new_record(store))
+    load = store.load
+
+    def slow_load(session_id: str) -> object:
+        caches["locmem"].set(_lease_of(record.id), b"another's")
+        return load(session_id)
+
+    with monkeypatch.context() as patch, pytest.raises(StoreUnavailable, match="too slow, and another has gone on"):
+        patch.setattr(store, "load", slow_load)
+        _writes(store, record)[verb]()
+    assert caches["locmem"].get(_lease_of(record.id)) == b"another's"
+    assert store.load(record.id) == record
+
+
 def test_lease_of_a_dead_worker_ends(
     make_store: MakeStore, valkey: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 import redis
 from redis import asyncio as aioredis
 
+from tests.servers.cluster import RedisCluster
 from tests.servers.redis import RedisServer, free_port
 from tests.stores.conftest import MakeStore, StoreAt
 from tests.stores.tools import LossyProxy, clients
@@ -59,6 +60,21 @@ def test_closed_loops_are_let_go_of(name: str, make_store: MakeStore, request: p
     for _ in range(20):
         assert asyncio.run(request_all()) == records
     assert max(clients(server) - count for server, count in zip(servers, before, strict=True)) <= 1
+
+
+def test_first_commands_of_a_loop_are_not_redirected(make_store: MakeStore, redis_cluster: RedisCluster) -> None:
+    """Requests that begin at once on a cluster know its nodes, and do not disturb each other while they find out."""
+    store = make_store("cluster")
+    records = [created(store, new_record(store)) for _ in range(9)]
+    for node in redis_cluster.nodes:
+        node.run("CONFIG", "RESETSTAT")
+
+    async def request_all() -> list[object]:
+        return await asyncio.gather(*(store.aload(record.id) for record in records))
+
+    for _ in range(3):
+        assert asyncio.run(request_all()) == records
+    assert not any("errorstat_MOVED" in node.client().info("errorstats") for node in redis_cluster.nodes)
 
 
 def test_loop_has_one_client(store: Store) -> None:

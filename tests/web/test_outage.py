@@ -14,7 +14,7 @@ from django.db import connections
 from tests.engines.rows import UseEngine, rows
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
-from tests.web.browser import OURS, Answer, Browser
+from tests.web.browser import Answer, Browser
 from tests.web.conftest import NewBrowser
 from tests.web.signing import Request, async_sign_in, cart, put_in_cart, sign_in, sign_out, status, who
 from typed_sessions import SessionStatus, aget_session

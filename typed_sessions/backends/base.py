@@ -6,12 +6,8 @@ Sync and async methods are the same flow, driven in two ways. ``request.session`
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import random
-import time
 import weakref
-from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum
 from functools import cached_property
@@ -19,22 +15,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from django.conf import settings as django_settings
-from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 from django.utils.module_loading import import_string
 
 from .. import clock, conf, hooks, tokens
 from ..bag import Serializer
 from ..codec import configured_codec
-from ..exceptions import SessionTooLarge, StoreUnavailable, UnreadableRecord
+from ..exceptions import StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
 from ..session import TypedSession, attach
 from ..states import EndReason, SessionMode, SessionStatus
-from ..stores import wire
 from ..stores.base import Conflict, Gone, Outcome, Store
-from ..stores.record import FORMAT, Client, Record, Tombstone, new_nonce
+from ..stores.record import Record, Tombstone
 from ..tokens import Token
 from ..working_copy import Content, WorkingCopy
+from . import patience, records
 from .facts import Facts
 
 if TYPE_CHECKING:
@@ -45,18 +40,8 @@ security_logger = logging.getLogger("django.security.typed_sessions")
 
 _ATTEMPTS: Final = 3
 """New tokens that may be found taken, which would be a wonder."""
-_PATIENCE: Final = 5.0
-"""Seconds, and"""
-_TRIES: Final = 200
-"""tries: both have to be over before a save gives up because others come first. Each of those got its own save done."""
-_AT_ONCE: Final = 3
-"""Tries without a pause between them."""
-_PAUSE: Final = 0.02
-"""Seconds at most before each further try; of random length, so that whoever lost meets others the next time."""
 _LATEST: Final = 4_102_444_800
 """2100-01-01: the end of what counts as for ever, and fits the clocks of both formats."""
-_ENVELOPE: Final = 2048
-"""Bytes; no envelope is larger, so that smaller content need not be measured with it."""
 
 
 class Commit(Enum):
@@ -314,7 +299,11 @@ class SessionStore(SessionBase):
 
     def _finding(self, session_key: str | None) -> Flow[bool]:
         token = tokens.read(session_key)
-        if token is None or (self._facts.is_rotated and self._facts.record and token.id == self._facts.record.id):
+        if (
+            token is None
+            or token.is_blank
+            or (self._facts.is_rotated and self._facts.record and token.id == self._facts.record.id)
+        ):
             return False
         try:
             found = yield Step(self.store.load, self.store.aload, (token.id,))
@@ -428,7 +417,7 @@ class SessionStore(SessionBase):
     def _updating(self, content: Content | None = None) -> Flow[Commit]:
         """Stores ``content``, which is what has changed if it is not known yet."""
         yield from self._reporting_unreadable()
-        for pause in _tries():
+        for pause in patience.tries():
             yield pause
             copy = self._opened
             assert copy.record is not None
@@ -447,7 +436,7 @@ class SessionStore(SessionBase):
     def _replacing(self) -> Flow[None]:
         """Stores the session under its new token, and ends it under the old one."""
         yield from self._reporting_unreadable()
-        for pause in _tries():
+        for pause in patience.tries():
             yield pause
             copy = self._opened
             assert copy.record is not None
@@ -464,7 +453,7 @@ class SessionStore(SessionBase):
         raise self._outrun()
 
     def _outrun(self) -> StoreUnavailable:
-        return StoreUnavailable(f"Session {self._facts.id}: for {_PATIENCE} s other requests' saves came first")
+        return StoreUnavailable(f"Session {self._facts.id}: for {patience.SECONDS} s other requests' saves came first")
 
     def _settled(self, outcome: Outcome, record: Record) -> bool:
         """Whether a save is done; after a conflict it is merged, and to be tried again."""
@@ -515,46 +504,24 @@ class SessionStore(SessionBase):
     # The record
 
     def _next_record(self, content: Content, base: Record | None) -> Record:
+        """The record that stores ``content``, in place of ``base`` if there is one."""
         now = clock.now()
-        user = self._user(base)
-        authenticated, until = self._authentication(user, base, now)
+        user = records.user_of(self._facts, base)
+        authenticated, until = records.authentication(user, base, now, self._authenticated_now)
         assert self._facts.token is not None
-        same = base is not None and base.id == self._facts.id
-        record = Record(
-            format=FORMAT,
-            seen=max(now, base.seen) if base else now,
+        record = records.make(
+            content,
+            self._facts.token,
+            base,
+            now=now,
             expires=self._expiry(now, until),
-            revision=base.revision + 1 if base and same else 1,
-            nonce=new_nonce(),
-            id=self._facts.token.id,
-            mode=self._facts.token.mode,
-            created=base.created if base else now,
-            modified=now,
             user=user,
             authenticated=authenticated,
             until=until,
-            client=self._client(base),
-            type=content.type,
-            schema=content.schema,
-            data=content.data,
-            bag=content.bag,
+            client=records.client_of(self.request, base),
         )
-        self._refuse_too_large(record)
+        records.refuse_too_large(record, self.store.format)
         return record
-
-    def _user(self, base: Record | None) -> str | None:
-        if self._facts.bag is None:
-            return base.user if base else None
-        user = self._facts.bag.get(SESSION_KEY)
-        return None if user is None else str(user)
-
-    def _authentication(self, user: str | None, base: Record | None, now: int) -> tuple[int | None, int | None]:
-        if user is None:
-            return None, None
-        if base is not None and base.user == user and not self._authenticated_now:
-            return base.authenticated, base.until
-        absolute = conf.settings().absolute_seconds
-        return now, None if absolute is None else now + absolute
 
     def _custom_expiry(self) -> Any:
         """What ``set_expiry`` was told, if it was; does not decode the bag for nothing."""
@@ -573,25 +540,6 @@ class SessionStore(SessionBase):
             with suppress(ValueError, TypeError, OverflowError):
                 expires = now + int(self.get_expiry_age())
         return min(expires, _LATEST if until is None else until)
-
-    def _client(self, base: Record | None) -> Client | None:
-        known = base.client if base else None
-        request = self.request
-        if request is None:
-            return known
-        address, agent = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_USER_AGENT", "")[:256]
-        return known.seen_as(address, agent) if known else Client(address=address, agent=agent)
-
-    def _refuse_too_large(self, record: Record) -> None:
-        limit = conf.settings().max_bytes
-        if memoryview(record.data).nbytes + memoryview(record.bag).nbytes + _ENVELOPE <= limit:
-            return
-        size = len(wire.encode(record))
-        if size > limit:
-            split = self.store.format.split
-            parts = {name: len(bytes(raw)) for name, raw in split(record.data).items()}
-            parts.update({f"session[{key!r}]": len(bytes(raw)) for key, raw in split(record.bag).items()})
-            raise SessionTooLarge(size, limit, sorted(parts.items(), key=lambda part: -part[1])[:3])
 
     # Rotating and ending
 
@@ -630,7 +578,7 @@ class SessionStore(SessionBase):
 
     def _deleting(self, session_key: str | None, reason: EndReason = EndReason.LOGGED_OUT) -> Flow[None]:
         token = tokens.read(session_key or self._key)
-        ids = [token.id] if token else []
+        ids = [token.id] if token and not token.is_blank else []
         record = self._facts.record
         if session_key is None and record is not None and record.id not in ids:
             ids.append(record.id)
@@ -681,16 +629,6 @@ class SessionStore(SessionBase):
     @classmethod
     async def aclear_expired(cls) -> None:
         await cls().store.aclear_expired(clock.now())
-
-
-def _tries() -> Iterator[Step]:
-    """A step before each try: the pause, or nothing before the first few."""
-    begun = time.monotonic()
-    tried = 0
-    while tried < _TRIES or time.monotonic() - begun < _PATIENCE:
-        pause = 0 if tried < _AT_ONCE else random.uniform(0, _PAUSE)  # not a secret
-        yield Step(time.sleep, asyncio.sleep, (pause,))
-        tried += 1
 
 
 def _content_of(record: Record) -> Content:

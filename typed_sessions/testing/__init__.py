@@ -5,5 +5,5 @@ from contextlib import suppress
 with suppress(ImportError):
     import pytest
 
-    # Before the module is imported, so that a failing assert of the contract shows the values.
-    pytest.register_assert_rewrite("typed_sessions.testing.stores")
+    # Before the modules are imported, so that a failing assert of the contract shows the values.
+    pytest.register_assert_rewrite("typed_sessions.testing.stores", "typed_sessions.testing.engines")

@@ -1387,7 +1387,8 @@ class _Together(_Fixtures):
         self, open_session: OpenSession, verbs: Verbs, monkeypatch: pytest.MonkeyPatch, rotates: bool
     ) -> None:
         """A save that others get ahead of for ever gives up as if the store did not answer."""
-        monkeypatch.setattr("typed_sessions.backends.base._PATIENCE", 0.03)
+        monkeypatch.setattr("typed_sessions.backends.patience.SECONDS", 0.03)
+        monkeypatch.setattr("typed_sessions.backends.patience.TRIES", 5)
         key = _stored(open_session).key
         session = open_session(key).bind()
         if rotates:

@@ -1,0 +1,80 @@
+"""Making the next record of a session: what changes in the envelope with each save, and what stays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib.auth import SESSION_KEY
+
+from .. import conf
+from ..exceptions import SessionTooLarge
+from ..formats import Format
+from ..stores import wire
+from ..stores.record import FORMAT, Client, Record, new_nonce
+from ..tokens import Token
+from ..working_copy import Content
+from .facts import Facts
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+_ENVELOPE: Final = 2048
+"""Bytes; no envelope is larger, so that smaller content need not be measured with it."""
+_LONGEST_AGENT: Final = 256
+
+
+def make(content: Content, token: Token, base: Record | None, *, now: int, **envelope: Any) -> Record:
+    """The record of ``token`` with ``content``, which follows ``base``, under its id or as its replacement."""
+    return Record(
+        format=FORMAT,
+        seen=max(now, base.seen) if base else now,
+        revision=base.revision + 1 if base and base.id == token.id else 1,
+        nonce=new_nonce(),
+        id=token.id,
+        mode=token.mode,
+        created=base.created if base else now,
+        modified=now,
+        type=content.type,
+        schema=content.schema,
+        data=content.data,
+        bag=content.bag,
+        **envelope,
+    )
+
+
+def user_of(facts: Facts, base: Record | None) -> str | None:
+    """The primary key of the signed-in user, as Django's own auth keys have it."""
+    if facts.bag is None:
+        return base.user if base else None
+    user = facts.bag.get(SESSION_KEY)
+    return None if user is None else str(user)
+
+
+def authentication(user: str | None, base: Record | None, now: int, signed_in: bool) -> tuple[int | None, int | None]:
+    """When the user signed in, and the absolute end that follows from it."""
+    if user is None:
+        return None, None
+    if base is not None and base.user == user and not signed_in:
+        return base.authenticated, base.until
+    absolute = conf.settings().absolute_seconds
+    return now, None if absolute is None else now + absolute
+
+
+def client_of(request: HttpRequest | None, base: Record | None) -> Client | None:
+    known = base.client if base else None
+    if request is None:
+        return known
+    address, agent = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_USER_AGENT", "")[:_LONGEST_AGENT]
+    return known.seen_as(address, agent) if known else Client(address=address, agent=agent)
+
+
+def refuse_too_large(record: Record, format: Format) -> None:
+    """Raises ``SessionTooLarge`` if the encoded record takes more than ``MAX_BYTES``."""
+    limit = conf.settings().max_bytes
+    if memoryview(record.data).nbytes + memoryview(record.bag).nbytes + _ENVELOPE <= limit:
+        return
+    size = len(wire.encode(record))
+    if size > limit:
+        parts = {name: len(bytes(raw)) for name, raw in format.split(record.data).items()}
+        parts.update({f"session[{key!r}]": len(bytes(raw)) for key, raw in format.split(record.bag).items()})
+        raise SessionTooLarge(size, limit, sorted(parts.items(), key=lambda part: -part[1])[:3])
