@@ -21,8 +21,9 @@ def text_of(value: object) -> object:
         return str(value)
     if isinstance(value, str):
         return str.__str__(value)  # SafeString's own __str__ gives a SafeString again
-    if hasattr(value, "_meta") and hasattr(value, "pk"):
-        raise TypeError(f"is a model instance ({value._meta.label}); store its primary key")
+    model: Any = getattr(value, "_meta", None)
+    if model is not None and hasattr(value, "pk"):
+        raise TypeError(f"is a model instance ({model.label}); store its primary key")
     raise TypeError(f"is {type(value).__name__}, which a session cannot hold")
 
 

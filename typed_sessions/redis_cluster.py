@@ -30,7 +30,8 @@ class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # djan
     _clients: dict[str, RedisCluster] = {}
     _lock = threading.Lock()
 
-    def connect(self, url: str) -> RedisCluster:
+    # The base class says Redis; a cluster client has the same commands, and is none.
+    def connect(self, url: str) -> Any:
         client = self._clients.get(url)
         if client is None:
             with self._lock:
@@ -39,12 +40,11 @@ class ClusterConnectionFactory(ConnectionFactory):  # type: ignore[misc]  # djan
                 client = self._clients[url]
         return client
 
-    def disconnect(self, connection: RedisCluster) -> None:
+    def disconnect(self, connection: Any) -> None:
         """Nothing: the client is shared by all threads of the process, and closed with it."""
 
     def _options(self, url: str) -> dict[str, Any]:
         # No parser_class: a cluster client brings its own, which understands redirections. The url is given by itself.
-        # It repeats a command by itself after a redirection, never because a reply was lost.
         return {
             name: value
             for name, value in {**_TIME_LIMITS, **self.make_connection_params(url), **self.pool_cls_kwargs}.items()

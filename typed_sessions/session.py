@@ -281,10 +281,11 @@ class AuthUserSession(TypedSession):
         self.first_name = getattr(user, "first_name", None) or None
         self.last_name = getattr(user, "last_name", None) or None
         self.email = getattr(user, user.get_email_field_name(), None) or None
-        full_name = user.get_full_name() if hasattr(user, "get_full_name") else ""
+        full_name: Any = getattr(user, "get_full_name", str)()
         self.display_name = full_name or self.user_name
         self.auth_provider = getattr(user, "backend", None)
-        self.roles = sorted(user.groups.values_list("name", flat=True)) if hasattr(user, "groups") else []
+        groups: Any = getattr(user, "groups", None)
+        self.roles = [] if groups is None else sorted(groups.values_list("name", flat=True))
         self.permissions = _permissions_of(user)
 
     def has_role(self, name: str) -> bool:

@@ -107,11 +107,11 @@ def test_write_that_outlived_its_lease_is_not_done(store: Store, monkeypatch: py
         caches["locmem"].set(_lease_of(record.id), b"another's")
         return load(session_id)
 
-    with monkeypatch.context() as patch, pytest.raises(StoreUnavailable, match="too slow, and another has gone on"):
-        patch.setattr(store, "load", slow_load)
+    monkeypatch.setattr(store, "load", slow_load)
+    with pytest.raises(StoreUnavailable, match="too slow, and another has gone on"):
         _writes(store, record)[verb]()
     assert caches["locmem"].get(_lease_of(record.id)) == b"another's"
-    assert store.load(record.id) == record
+    assert load(record.id) == record
 
 
 def test_lease_of_a_dead_worker_ends(

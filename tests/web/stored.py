@@ -44,6 +44,6 @@ def spoil(engine: type[SessionStore], token: str, old: bytes, new: bytes) -> Non
         row.save()
         return
     client = get_redis_connection(settings.SESSION_CACHE_ALIAS)
-    value = client.get(tokens.urn(session_id))
+    value: Any = client.get(tokens.urn(session_id))
     assert old in value
     client.set(tokens.urn(session_id), value.replace(old, new), keepttl=True)

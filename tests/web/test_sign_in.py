@@ -163,7 +163,11 @@ def test_s12_nothing_in_a_request_keeps_the_token(browser: Browser, user: User) 
         st.text(max_size=9),
     )
 
-    @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @hypothesis_settings(
+        max_examples=25,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
     @given(noise)
     def check(query: dict[str, str]) -> None:
         visitor = browser.copy()

@@ -70,7 +70,7 @@ class SessionStore(SessionBase):
         self.is_flushed = False
         """Whether ``flush`` was called, so that the browser's cookies have to go."""
         # What SessionBase does, without looking the serializer up before it is needed.
-        self._session_key = session_key
+        self._set_key(session_key)
         self.accessed = self.modified = self.is_looked_at = False
         if session_key and self._key is None:
             self._facts.status = SessionStatus.REJECTED  # too short to be looked at
@@ -96,8 +96,9 @@ class SessionStore(SessionBase):
         self._key = value if value and len(value) >= 8 else None
         self._facts.token = None
 
-    session_key = property(_get_key)  # read-only, as in Django
-    _session_key = property(_get_key, _set_key)
+    # Read-only, as in Django; what the stubs have for it differs in its docstring alone.
+    session_key = property(_get_key)  # pyright: ignore[reportIncompatibleMethodOverride]
+    _session_key = property(_get_key, _set_key)  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def bind(self, request: HttpRequest, mode: SessionMode, superseded: tuple[str, ...] = ()) -> None:
         """Makes this the session of ``request``, to be committed when its response is known.
@@ -110,7 +111,7 @@ class SessionStore(SessionBase):
         self._superseded = superseded
         if self._key and not tokens.is_well_formed(self._key):
             # Nobody is to log, show or store what a client made up.
-            self._session_key = None
+            self._set_key(None)
             self._facts.status = SessionStatus.REJECTED
         self._presented = self._key
 
@@ -142,7 +143,7 @@ class SessionStore(SessionBase):
 
     def _issue(self, mode: SessionMode) -> None:
         text = tokens.issue(mode)
-        self._session_key = text
+        self._set_key(text)
         self._facts.token = tokens.read(text)
 
     # The typed session and the bag
@@ -291,7 +292,7 @@ class SessionStore(SessionBase):
 
     def _found_nothing(self, status: SessionStatus, reason: EndReason | None = None) -> None:
         # The key is forgotten: a token that opens nothing is never adopted (REQ-S03).
-        self._session_key = None
+        self._set_key(None)
         self._facts.status = status
         self._facts.end_reason = reason
         self._facts.bag = None
@@ -572,7 +573,7 @@ class SessionStore(SessionBase):
     def roll_back(self) -> None:
         """Forgets what this request did to its session, as far as nothing of it is stored."""
         self._facts = Facts()
-        self._session_key = self._presented
+        self._set_key(self._presented)
         self._copy = None
         self._authenticated_now = self.has_signed_in = self.modified = False
 
@@ -594,7 +595,7 @@ class SessionStore(SessionBase):
         self._facts = Facts()
         self._copy = self._new_copy(None)
         self._facts.bag = {}
-        self._session_key = None
+        self._set_key(None)
         self._authenticated_now = self.has_signed_in = False
         self.accessed = self.modified = self.is_flushed = True
 
