@@ -86,6 +86,7 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 DATABASE_ROUTERS = ["tests.routers.ActiveDatabase"]
 
+_UNKNOWN = "redis://not-running.invalid"
 _VALKEY = f"unix://{RUN_DIR}/valkey/redis.sock?db=0"
 CACHES: dict[str, dict[str, Any]] = {
     "default": _local_memory("default"),
@@ -95,9 +96,9 @@ CACHES: dict[str, dict[str, Any]] = {
     "djredis_prefixed": _django_redis(_VALKEY, key_prefix="shop"),
     "redis6": _django_redis(f"unix://{RUN_DIR}/redis6/redis.sock?db=0"),
     # Their addresses are known once they run.
-    "cluster": _django_redis("", CONNECTION_FACTORY="typed_sessions.redis_cluster.ClusterConnectionFactory"),
+    "cluster": _django_redis(_UNKNOWN, CONNECTION_FACTORY="typed_sessions.redis_cluster.ClusterConnectionFactory"),
     "sentinel": _django_redis(
-        "",
+        _UNKNOWN,
         CLIENT_CLASS="django_redis.client.SentinelClient",
         CONNECTION_FACTORY="django_redis.pool.SentinelConnectionFactory",
     ),

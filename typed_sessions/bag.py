@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any, Protocol
 
 from .exceptions import SessionFieldError
@@ -17,6 +18,8 @@ class Serializer(Protocol):
 
 
 Bag = dict[str, Any]
+
+logger = logging.getLogger("typed_sessions")
 
 
 def write(bag: Bag, serializer: Serializer, format: Format) -> bytes:
@@ -47,7 +50,8 @@ def writable(bag: Bag, serializer: Serializer, format: Format) -> Bag:
     for key, value in bag.items():
         try:
             _write({key: value}, serializer, format)
-        except (*UNWRITABLE, *UNREADABLE):
+        except (*UNWRITABLE, *UNREADABLE) as error:
+            logger.warning("session[%r] does not fit into %s and is left out: %s", key, format.name, error)
             continue
         kept[key] = value
     return kept

@@ -50,8 +50,15 @@ def problems(session_class: object) -> list[Problem]:
 
 def hints(session_class: type[TypedSession]) -> dict[str, Any]:
     """The type of every field. Raises ``NameError`` for an annotation that names what cannot be found at run time."""
-    found = typing.get_type_hints(session_class, include_extras=True)
-    return {declared.name: found[declared.name] for declared in dataclasses.fields(session_class)}
+    names = [declared.name for declared in dataclasses.fields(session_class)]
+    found: dict[str, Any] = {}
+    for ancestor in reversed(session_class.__mro__):
+        annotations = inspect.get_annotations(ancestor)
+        # Of the fields alone: Python 3.10 cannot evaluate everything else that a dataclass may have, such as KW_ONLY.
+        own = {name: annotations[name] for name in names if name in annotations}
+        holder = type(ancestor.__name__, (), {"__annotations__": own, "__module__": ancestor.__module__})
+        found |= typing.get_type_hints(holder, localns=dict(vars(ancestor)), include_extras=True)
+    return {name: found[name] for name in names}
 
 
 def _of_class(cls: type[TypedSession]) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ import msgspec
 
 from . import bag as bags
 from .bag import Bag, Serializer
-from .codec import SessionCodec, Unreadable
+from .codec import Decoded, SessionCodec, Unreadable
 from .exceptions import SessionConflict, SessionFieldError
 from .formats import UNREADABLE, FieldMap, format_of
 from .merge import Refused, merged
@@ -141,7 +141,7 @@ class WorkingCopy(Generic[S]):
             # A default may be made anew each time; a visitor who changes nothing has what this one began with.
             self._stored = self._split(session)
             return session
-        decoded = self._codec.read(self.record.data, self.record.type, self.record.schema)
+        decoded = self._read(self.record)
         self._stored, self._schema = decoded.stored, decoded.version
         self.unreadable += decoded.unreadable
         for where, problem in decoded.unreadable:
@@ -149,6 +149,9 @@ class WorkingCopy(Generic[S]):
         if decoded.stands_in:
             self._stood_in = self._split(decoded.session)
         return decoded.session
+
+    def _read(self, record: Record) -> Decoded[S]:
+        return self._codec.read(record.data, record.type, record.schema)
 
     def _fields(self) -> FieldMap:
         _ = self.session  # reading decides under which names they are stored
@@ -158,7 +161,7 @@ class WorkingCopy(Generic[S]):
                 self._stored = self._codec.format.split(self.record.data)
             except UNREADABLE as error:  # in what this release does not know, and so did not have to read
                 logger.warning("Session %s: unknown fields cannot be kept: %s", self.record.id, error)
-                self._stored = self._split(self.session)
+                self._stored = self._split(self._read(self.record).session)
         return self._stored
 
     def _changed_fields(self) -> FieldMap:

@@ -601,6 +601,15 @@ class _Keeping(_Fixtures):
         assert not session.exists(mine.key)
         assert not session.exists(other.key)
 
+    def test_flushing_half_done(self, open_session: OpenSession, verbs: Verbs) -> None:
+        """``flush`` that cannot end the session of the other cookie does not claim to have done so."""
+        other = _stored(open_session)
+        session = open_session().bind(superseded=(_id_of(other),))
+        verbs.before("end", _no_answer)
+        with pytest.raises(StoreUnavailable):
+            session.flush()
+        assert session.exists(other.key)
+
     def test_saving_after_flush(self, open_session: OpenSession) -> None:
         """What is saved after ``flush`` is another session, with nothing of the old one."""
         session = open_session(_stored(open_session, color="red").key)
@@ -1446,6 +1455,18 @@ class _Together(_Fixtures):
             assert session.exists(mine.key) is not stored
             assert session.exists(session.key)
 
+    def test_sign_in_half_done(self, open_session: OpenSession, verbs: Verbs, caplog: pytest.LogCaptureFixture) -> None:
+        """A sign-in that is stored stands, and the log tells of the other cookie's session that could not be ended."""
+        mine, other = _stored(open_session), _stored(open_session)
+        session = open_session(mine.key).bind(superseded=(_id_of(other),))
+        session.sign_in("7")
+        verbs.before("end", _no_answer)
+        assert session.commit() is Commit.SAVED
+        assert open_session(session.key)[SESSION_KEY] == "7"
+        assert not session.exists(mine.key)
+        assert _id_of(other) in caplog.text
+        assert other.key not in caplog.text
+
     def test_truth_about_the_user(self, open_session: OpenSession) -> None:
         """Whether somebody is signed in follows Django's own keys, before and after loading the bag."""
         session = open_session().bind()
@@ -1460,6 +1481,10 @@ class _Together(_Fixtures):
         again.commit()
         assert not _has_user(open_session(session.key))
         assert open_session(session.key).typed.authenticated_at is None
+
+
+def _no_answer() -> None:
+    raise StoreUnavailable("The store does not answer, says the test.")
 
 
 def _has_user(session: Driven) -> bool:
