@@ -605,6 +605,8 @@ class SessionStore(SessionBase):
             try:
                 yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now()))
             except StoreUnavailable:
+                if reason is not EndReason.ROTATED:
+                    raise
                 # The new session is stored already, and its token has to reach the browser.
                 logger.exception("Session %s could not be ended, and lives until it expires", session_id)
 
