@@ -17,6 +17,7 @@ from tests.web.browser import Browser
 from tests.web.conftest import NewBrowser
 from tests.web.signing import Request, put_in_cart, sign_in, sign_out, who
 from typed_sessions import TypedSessionMixin, aget_session, get_session
+from typed_sessions.testing.engines import Verbs
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -76,6 +77,19 @@ def test_s47_s50_looking(browser: Browser, user: User, way: str) -> None:
         assert answer["Cache-Control"] == ("private" if private else "")
         assert answer.ours == {}
         browser.visit(sign_in(user))
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("look", [lambda request: request.session.session_key, lambda request: bool(request.session)])
+def test_s50_looking_whether_there_is_a_session(
+    browser: Browser, user: User, verbs: Verbs, look: Callable[[Request], object]
+) -> None:
+    """A page that only asked whether there is a key varies with the cookie as well, and costs no access to the store."""
+    browser.visit(sign_in(user))
+    verbs.take()
+    for visitor in (browser, Browser(browser.ask)):
+        assert visitor.visit(look)["Vary"] == "Cookie"
+    assert verbs.take() == []
 
 
 def change_a_field(request: Request) -> None:

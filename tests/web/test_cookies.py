@@ -160,6 +160,24 @@ def test_use_prolongs_a_lasting_cookie(browser: Browser, user: User, clock: Cloc
     assert answer.cookies[PID]["max-age"] == str(28 * DAY)
 
 
+@pytest.mark.parametrize("mode", ["auto", "explicit"])
+def test_saving_in_the_view_prolongs_the_cookie(
+    browser: Browser, user: User, clock: Clock, configure: Configure, mode: str
+) -> None:
+    """A view that saves the session itself prolongs the permanent cookie with it."""
+    configure(SAVE=mode)
+
+    def view(request: Request) -> None:
+        write(request)
+        request.session.save()
+
+    browser.visit(sign_in(user, remember=True))
+    clock.advance(DAY)
+    answer = browser.visit(view)
+    assert answer.ours == {PID: browser.cookies[PID], OPT: "perm"}
+    assert answer.cookies[PID]["max-age"] == str(28 * DAY)
+
+
 def test_absolute_end_shortens_the_cookie(browser: Browser, user: User, clock: Clock, configure: Configure) -> None:
     """REQ-S55: the permanent cookie does not outlive the absolute end of the session."""
     configure(ABSOLUTE_EXPIRY=timedelta(days=30))

@@ -36,6 +36,10 @@ def check_lifetimes() -> Messages:
     age: object = django_settings.SESSION_COOKIE_AGE
     if not isinstance(age, int) or age < 1:
         return [error(17, f"SESSION_COOKIE_AGE is {age!r}, and must be a whole number of seconds.", "Use int().")]
+    return _contradictions(settings)
+
+
+def _contradictions(settings: conf.Settings) -> Messages:
     found = []
     if settings.temp_expiry and django_settings.SESSION_COOKIE_AGE not in (1_209_600, settings.temp_seconds):
         found.append(
