@@ -137,7 +137,14 @@ def test_any_is_allowed_with_a_warning(hint: Any, place: str) -> None:
 
 def test_good_classes_have_no_problems() -> None:
     """Neither the bases nor the tests' own session class are complained of."""
-    for session_class in (TypedSession, AuthUserSession, ShopSession, classes.PlainSession, classes.CheckingSession):
+    for session_class in (
+        TypedSession,
+        AuthUserSession,
+        ShopSession,
+        classes.PlainSession,
+        classes.CheckingSession,
+        NameThatFits,
+    ):
         assert schema.problems(session_class) == []
 
 
@@ -252,6 +259,16 @@ class BadMerge(AuthUserSession):
     count: int = session_field(default=0, merge="sum")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
+@dataclass
+class LongName(AuthUserSession):
+    schema_name: ClassVar[str] = "x" * 101
+
+
+@dataclass
+class NameThatFits(AuthUserSession):
+    schema_name: ClassVar[str] = "x" * 100
+
+
 SAID_OF_CLASS: dict[type[Any], tuple[str, str]] = {
     OwnInit: ("OwnInit", "has an __init__ of its own, which is not called"),
     SessionWithInitVar: ("SessionWithInitVar.seed", "is an InitVar, which is not stored"),
@@ -264,6 +281,7 @@ SAID_OF_CLASS: dict[type[Any], tuple[str, str]] = {
         "AttributeNotFound",
         r"has an annotation that cannot be read \(AttributeError: module 'decimal'",
     ),
+    LongName: ("LongName", "has a schema_name of more than 100 characters; shorten it"),
     BadMerge: ("BadMerge.count", "has merge='sum'; it is one of 'last', 'add', .* or a function"),
 }
 

@@ -84,7 +84,7 @@ def test_s47_s50_looking(browser: Browser, user: User, way: str) -> None:
 def test_s50_looking_whether_there_is_a_session(
     browser: Browser, user: User, verbs: Verbs, look: Callable[[Request], object]
 ) -> None:
-    """A page that only asked whether there is a key varies with the cookie as well, and costs no access to the store."""
+    """A page that only asked whether there is a key varies with the cookie as well, and costs no access."""
     browser.visit(sign_in(user))
     verbs.take()
     for visitor in (browser, Browser(browser.ask)):

@@ -64,8 +64,11 @@ def test_csrf_token_in_the_session(new_site: Callable[..., Browser], settings: S
 
 
 @pytest.mark.usefixtures("engine")
-def test_password_reset(browser: Browser, user: User) -> None:
+def test_password_reset(browser: Browser, user: User, settings: Settings) -> None:
     """Django's password reset, which hides its token in the session, works from the mail to the new password."""
+    settings.MAILERS = {
+        "default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}
+    }  # which Django 6.1 asks for
     browser.get("/admin/login/")
     assert browser.post("/accounts/password_reset/", email=user.email).status == 302
     link = re.search(r"http://\w+(/accounts/reset/\S+)", str(mail.outbox[0].body))

@@ -333,6 +333,7 @@ def test_s58_new_password(new_browser: NewBrowser, user: User, path: str) -> Non
 
     async def async_function(request: Request) -> None:
         assert await sync_to_async(lambda: request.user == user)()
+        assert await request.auser() == user
         user.set_password(new)
         await user.asave()
         await auth.aupdate_session_auth_hash(request, user)

@@ -419,7 +419,8 @@ class SessionStore(SessionBase):
         """Stores ``content``, which is what has changed if it is not known yet."""
         yield from self._reporting_unreadable()
         for pause in patience.tries():
-            yield pause
+            if pause:
+                yield pause
             copy = self._opened
             assert copy.record is not None
             content = content or copy.content(self._facts.bag)
@@ -438,7 +439,8 @@ class SessionStore(SessionBase):
         """Stores the session under its new token, and ends it under the old one."""
         yield from self._reporting_unreadable()
         for pause in patience.tries():
-            yield pause
+            if pause:
+                yield pause
             copy = self._opened
             assert copy.record is not None
             record = self._next_record(copy.content(self._facts.bag) or _content_of(copy.record), copy.record)

@@ -19,11 +19,11 @@ PAUSE: Final = 0.02
 """Seconds at most before each further try; of random length, so that whoever lost meets others the next time."""
 
 
-def tries() -> Iterator[Step]:
-    """A step before each try: the pause, or nothing before the first few."""
+def tries() -> Iterator[Step | None]:
+    """What to wait for before each try; nothing before the first few."""
     begun = time.monotonic()
     tried = 0
     while tried < TRIES or time.monotonic() - begun < SECONDS:
-        pause = 0 if tried < AT_ONCE else random.uniform(0, PAUSE)  # not a secret
-        yield Step(time.sleep, asyncio.sleep, (pause,))
+        # Not even a sleep of 0: the kernel rounds it up.
+        yield None if tried < AT_ONCE else Step(time.sleep, asyncio.sleep, (random.uniform(0, PAUSE),))
         tried += 1

@@ -56,7 +56,8 @@ class DatabaseStore(Store):
 
     def load(self, session_id: str) -> Record | Tombstone | None:
         with _store_errors():
-            row = self._rows.filter(pk=session_id).values_list(*_COLUMNS).first()
+            # Not first(), which would have the database sort the one row that there can be.
+            row = next(iter(self._rows.filter(pk=session_id).values_list(*_COLUMNS)), None)
         return None if row is None else _found(dict(zip(_COLUMNS, row, strict=True)))
 
     def create(self, record: Record) -> bool:
