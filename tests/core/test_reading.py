@@ -290,7 +290,7 @@ def test_a_mended_upgrade_still_finds_what_a_broken_one_left(
     assert (session.cents, session.skus, session.email) == (5, ["a", "b"], "a@example.org")
 
 
-@pytest.mark.parametrize("answer", [None, 5, {"cents": object()}, {5: 1}], ids=repr)
+@pytest.mark.parametrize("answer", [None, 5, {"cents": object()}, {5: 1}], ids=["none", "number", "object", "key"])
 def test_nonsense_from_upgrade_is_no_server_error(answer: Any, format: Format, monkeypatch: pytest.MonkeyPatch) -> None:
     """What `upgrade` returns may be anything but data: then it failed."""
     monkeypatch.setattr(Upgraded, "upgrade", lambda version, data: answer)
