@@ -1444,6 +1444,18 @@ class _Together(_Fixtures):
         assert again.authenticated_at == datetime.fromtimestamp(clock.now, tz=timezone.utc)
         assert again.is_authenticated
 
+    def test_signing_in_again(self, open_session: OpenSession, clock: Clock, configure: Configure) -> None:
+        """A user who shows credentials again gets the absolute lifetime anew."""
+        configure(ABSOLUTE_EXPIRY=timedelta(hours=2))
+        session = open_session().bind()
+        for _ in range(3):
+            session.sign_in("7")
+            session.commit()
+            again = open_session(session.key).typed
+            assert again.authenticated_at == datetime.fromtimestamp(clock.now, tz=timezone.utc)
+            assert again.time_to_live() == timedelta(hours=2)
+            clock.advance(3600)
+
     def test_s33_sign_in_ends_what_the_browser_had(self, open_session: OpenSession) -> None:
         """Signing in ends the sessions of both cookies that the browser came with, stored before or new."""
         for stored in (True, False):
