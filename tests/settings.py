@@ -101,5 +101,6 @@ CACHES: dict[str, dict[str, Any]] = {
         _UNKNOWN,
         CLIENT_CLASS="django_redis.client.SentinelClient",
         CONNECTION_FACTORY="django_redis.pool.SentinelConnectionFactory",
+        SENTINELS=[("not-running.invalid", 1)],
     ),
 }

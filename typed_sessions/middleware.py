@@ -22,7 +22,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from . import transports
-from .backends.base import Commit, SessionStore
+from .backends.base import SessionStore
 from .exceptions import SessionConflict, StoreUnavailable
 from .states import SessionStatus
 from .tokens import Token
@@ -76,10 +76,11 @@ class TypedSessionMiddleware(SessionMiddleware):
             return super().process_response(request, cast("HttpResponse", response))
         accessed = session.accessed  # as the view left it: committing looks at it too
         try:
-            outcome = session.commit() if response.status_code < 500 else Commit.NOTHING
+            if response.status_code < 500:
+                session.commit()
         except Exception as error:
             return _answer(error)
-        return _finish(request, response, outcome, accessed)
+        return _finish(request, response, accessed)
 
     async def aprocess_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         session = getattr(request, "session", None)
@@ -87,17 +88,18 @@ class TypedSessionMiddleware(SessionMiddleware):
             return await sync_to_async(super().process_response)(request, cast("HttpResponse", response))
         accessed = session.accessed  # as the view left it: committing looks at it too
         try:
-            outcome = await session.acommit() if response.status_code < 500 else Commit.NOTHING
+            if response.status_code < 500:
+                await session.acommit()
         except Exception as error:
             return _answer(error)
-        return _finish(request, response, outcome, accessed)
+        return _finish(request, response, accessed)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """A view that could not get at the session, because its store does not answer, is not broken: 503."""
         return _unavailable(exception) if isinstance(exception, StoreUnavailable) else None
 
 
-def _finish(request: HttpRequest, response: HttpResponseBase, outcome: Commit, accessed: bool) -> HttpResponseBase:
+def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) -> HttpResponseBase:
     session = cast("SessionStore", request.session)
     if response.status_code == 500 and session.facts.status is SessionStatus.UNAVAILABLE:
         # Another middleware needed the session; what its exception became says nothing of the reason.
@@ -107,18 +109,16 @@ def _finish(request: HttpRequest, response: HttpResponseBase, outcome: Commit, a
     if session.is_flushed and session.is_empty():
         sets_cookies = transports.expire(request, response)
     elif session.facts.token and session.facts.is_stored and not session.facts.is_rotated:
-        sets_cookies = _tell(request, response, session, session.facts.token, outcome)
+        sets_cookies = _tell(request, response, session, session.facts.token)
     if accessed or sets_cookies or session.is_looked_at:
         transports.vary(response, sets_cookies, session.facts.is_authenticated)
     return response
 
 
-def _tell(
-    request: HttpRequest, response: HttpResponseBase, session: SessionStore, token: Token, outcome: Commit
-) -> bool:
+def _tell(request: HttpRequest, response: HttpResponseBase, session: SessionStore, token: Token) -> bool:
     """Sets the cookies if the browser has to learn something: a new token, or a later end. Whether it did."""
     is_known = transports.read(request).token == token.text
-    if is_known and outcome is Commit.NOTHING:
+    if is_known and not session.has_stored:
         return False
     max_age = session.get_cookie_age()
     if is_known and max_age is None and not session.has_custom_expiry():

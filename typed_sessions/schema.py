@@ -45,7 +45,16 @@ def problems(session_class: object) -> list[Problem]:
     """Everything that keeps ``session_class`` from being stored and read back, with where and why."""
     if not (isinstance(session_class, type) and issubclass(session_class, TypedSession)):
         return [Problem(str(session_class), "is not a subclass of typed_sessions.TypedSession or AuthUserSession")]
-    return [*_of_class(session_class), *_of_fields(session_class)]
+    found = [*_of_class(session_class), *_of_fields(session_class)]
+    if any(problem.serious for problem in found):
+        return found
+    try:
+        msgspec.json.Decoder(session_class)
+    except (
+        Exception
+    ) as error:  # msgspec evaluates every annotation, and Python 3.10 cannot evaluate "_: KW_ONLY" as text
+        found.append(Problem(session_class.__name__, f"cannot be stored as it is written: {error}"))
+    return found
 
 
 def hints(session_class: type[TypedSession]) -> dict[str, Any]:

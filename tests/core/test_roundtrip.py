@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -228,7 +229,7 @@ SESSIONS = [
     classes.SlottedSession,
     classes.AllSlottedSession,
     classes.KeywordOnlySession,
-    classes.HalfKeywordOnlySession,
+    *([classes.HalfKeywordOnlySession] if sys.version_info >= (3, 11) else []),  # 3.10 refuses `_: KW_ONLY` as text
     classes.InheritedSession,
     classes.PartlyInitSession,
     classes.IdentitySession,

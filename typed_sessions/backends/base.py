@@ -67,6 +67,8 @@ class SessionStore(SessionBase):
         """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
         self.is_looked_at = False
         """Whether the page may depend on there being a session, even if nothing in it was asked for."""
+        self.has_stored = False
+        """Whether anything was stored during this request, by ``save()`` in the view or at its end."""
         self.is_flushed = False
         """Whether ``flush`` was called, so that the browser's cookies have to go."""
         # What SessionBase does, without looking the serializer up before it is needed.
@@ -474,6 +476,7 @@ class SessionStore(SessionBase):
         self._facts.status = SessionStatus.LIVE
         self._facts.end_reason = None
         self._authenticated_now = False
+        self.has_stored = True
 
     def _gone(self, tombstone: Tombstone | None) -> UpdateError:
         session_id = self._facts.id
@@ -488,6 +491,7 @@ class SessionStore(SessionBase):
             return False
         moved = msgspec.structs.replace(record, seen=max(now, record.seen), expires=expires)
         self._opened.record = self._facts.record = moved
+        self.has_stored = True
         return True
 
     def _is_touch_due(self, record: Record) -> bool:
