@@ -260,6 +260,11 @@ class BadMerge(AuthUserSession):
 
 
 @dataclass
+class UnknownConstant(AuthUserSession):
+    constant: ClassVar[Missing] = 5
+
+
+@dataclass
 class LongName(AuthUserSession):
     schema_name: ClassVar[str] = "x" * 101
 
@@ -282,6 +287,7 @@ SAID_OF_CLASS: dict[type[Any], tuple[str, str]] = {
         r"has an annotation that cannot be read \(AttributeError: module 'decimal'",
     ),
     LongName: ("LongName", "has a schema_name of more than 100 characters; shorten it"),
+    UnknownConstant: ("UnknownConstant", "cannot be stored as it is written: name 'Missing' is not defined"),
     BadMerge: ("BadMerge.count", "has merge='sum'; it is one of 'last', 'add', .* or a function"),
 }
 
