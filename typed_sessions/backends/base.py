@@ -79,7 +79,7 @@ class SessionStore(SessionBase):
 
     @cached_property
     def store(self) -> Store:
-        """Where records are kept."""
+        """Where records are kept. For an engine to say: this class is the base of engines and none itself."""
         raise NotImplementedError(f"{type(self).__module__}.SessionStore has no store.")
 
     @cached_property

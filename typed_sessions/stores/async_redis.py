@@ -106,7 +106,7 @@ def twin_of(client: Any) -> Any:
 def _sentinel_twin(pool: Any) -> Any:
     is_tls = issubclass(pool.connection_class, SSLConnection)
     nodes = [node.connection_pool.connection_kwargs for node in pool.sentinel_manager.sentinels]
-    sentinel: Any = aiosentinel.Sentinel(  # type: ignore[no-untyped-call]
+    sentinel: Any = aiosentinel.Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types here
         [(node["host"], node["port"]) for node in nodes],
         sentinel_kwargs=_without_address(_shared(nodes[0], is_tls=False)),
     )
