@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from .access import TypedRequest, TypedSessionMixin
+from .access import TypedRequest, TypedSessionMixin, permanent_id
+from .events import AuthEvents
+from .live import live_sessions
 from .session import AuthUserSession, TypedSession, aget_session, get_session, session_field
 from .states import EndReason, SessionMode, SessionStatus
 from .tokens import urn
 
 __all__ = [
+    "AuthEvents",
     "AuthUserSession",
     "EndReason",
     "SessionMode",
@@ -17,6 +20,8 @@ __all__ = [
     "TypedSessionMixin",
     "aget_session",
     "get_session",
+    "live_sessions",
+    "permanent_id",
     "session_field",
     "urn",
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from django.http import HttpRequest
 
+from . import transports
 from .session import TypedSession, engine_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,16 @@ class SessionAttribute:
 
     def __set__(self, request: HttpRequest, session: TypedSession) -> None:
         engine_of(request).typed_session = session
+
+
+def permanent_id(request: HttpRequest) -> str | None:
+    """The id of the permanent cookie this browser has, whether or not it opens a session.
+
+    With ``PERMANENT_ID="always"`` every browser has one from its second request on, and keeps it until somebody signs
+    in or out. It is nothing that signs anybody in.
+    """
+    token = transports.permanent_token(request)
+    return token.id if token else None
 
 
 class TypedRequest(HttpRequest, Generic[S]):

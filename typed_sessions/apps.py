@@ -1,9 +1,15 @@
-"""Django's side of the app: the attribute on requests, the receivers of sign-in and sign-out, and the checks."""
+"""Django's side of the app: the attributes on requests, the receivers of sign-in and sign-out, and the checks."""
 
 from __future__ import annotations
 
-from django.apps import AppConfig
+from collections.abc import Callable
+from typing import Any
+
+from django.apps import AppConfig, apps
+from django.conf import settings
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
@@ -14,10 +20,24 @@ class TypedSessionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import auth, checks  # models must be loaded before
+        from . import auth, checks, users  # models must be loaded before
         from .access import SessionAttribute
 
         checks.register()
         HttpRequest.typed_session = SessionAttribute()  # type: ignore[attr-defined]  # what TypedRequest declares
-        user_logged_in.connect(auth.begin, dispatch_uid="typed_sessions.login")
+        setattr(HttpRequest, users.CACHED, users.UserAttribute())
+        _connect_first(user_logged_in, auth.begin, "typed_sessions.login")
         user_logged_out.connect(auth.end, dispatch_uid="typed_sessions.logout")
+        model = settings.AUTH_USER_MODEL
+        post_save.connect(users.end_if_inactive, sender=model, dispatch_uid="typed_sessions.inactive")
+        if apps.is_installed("drf_spectacular"):
+            from .rest_framework import schema  # noqa: F401  # its classes are known once they are defined
+        post_delete.connect(users.end_if_deleted, sender=model, dispatch_uid="typed_sessions.deleted")
+
+
+def _connect_first(signal: Signal, receiver: Callable[..., Any], uid: str) -> None:
+    """Others note the session's key when somebody signs in, and it is final only after ours has been called."""
+    signal.connect(receiver, dispatch_uid=uid)
+    with signal.lock:
+        signal.receivers.insert(0, signal.receivers.pop())
+        signal.sender_receivers_cache.clear()

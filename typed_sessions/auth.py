@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest
 
-from . import conf, hooks
+from . import conf, hooks, signals, snapshots
 from .backends.base import SessionStore
-from .flows import drive
+from .exceptions import SignInRefused
+from .flows import Flow, Step, adrive, drive
 from .session import AuthUserSession, TypedSession, field_options
 from .states import SessionMode
+from .transports import Source
 
 _REMEMBER = "_typed_sessions_remember"
+_VALIDATED = "_typed_sessions_validated"
+_REFUSAL = "_typed_sessions_refusal"
 
 
 class TypedSessionBackend(ModelBackend):
     """Django's own backend, which also takes ``remember`` among the credentials.
 
     ``authenticate(request, username=…, password=…, remember=True)`` makes the sign-in that follows a permanent one,
-    whoever calls ``login()``.
+    whoever calls ``login()``. A veto of the session's ``validate`` is an answer like that to a wrong password, and
+    ``refusal_of(request)`` has the reason. It combines with other backends on Django's: list this class first.
     """
 
     def authenticate(
@@ -33,9 +41,10 @@ class TypedSessionBackend(ModelBackend):
         remember: bool | None = None,
         **kwargs: Any,
     ) -> Any:
-        user = super().authenticate(request, username, password, **kwargs)
+        user = super().authenticate(request, username=username, password=password, **kwargs)
         if user is not None:
-            _remember(user, remember)
+            remember_as(user, remember)
+            drive(_admitting(request, user))
         return user
 
     async def aauthenticate(
@@ -46,9 +55,10 @@ class TypedSessionBackend(ModelBackend):
         remember: bool | None = None,
         **kwargs: Any,
     ) -> Any:
-        user = await super().aauthenticate(request, username, password, **kwargs)
+        user = await super().aauthenticate(request, username=username, password=password, **kwargs)
         if user is not None:
-            _remember(user, remember)
+            remember_as(user, remember)
+            await adrive(_admitting(request, user))
         return user
 
 
@@ -58,9 +68,10 @@ def login(
     """Django's ``login`` with a choice of lifetime.
 
     ``remember`` makes the session permanent or temporary; ``None`` leaves it to what ``authenticate`` was told, and
-    then to ``REMEMBER_DEFAULT``.
+    then to ``REMEMBER_DEFAULT``. Raises ``SignInRefused`` if ``validate`` vetoes, with the session as it was.
     """
-    _remember(user, remember)
+    remember_as(user, remember)
+    drive(_validating(request, user))
     auth.login(request, cast("Any", user), backend)
 
 
@@ -68,7 +79,8 @@ async def alogin(
     request: HttpRequest, user: AbstractBaseUser, remember: bool | None = None, backend: str | None = None
 ) -> None:
     """``login`` for async views."""
-    _remember(user, remember)
+    remember_as(user, remember)
+    await adrive(_validating(request, user))
     await auth.alogin(request, cast("Any", user), backend)
 
 
@@ -82,9 +94,36 @@ async def alogout(request: HttpRequest) -> None:
     await auth.alogout(request)
 
 
-def _remember(user: object, remember: bool | None) -> None:
+def registered(request: HttpRequest, user: AbstractBaseUser) -> None:
+    """Tells the session, and everybody who listens, that ``user`` has just registered.
+
+    For the view that has saved the account to call, before it signs the user in. Hooks are called at once, and the
+    signal ``on_registered`` is sent when the transaction is through.
+    """
+    session = _engine_of(request).typed_session
+    drive(hooks.tell("on_registered", session, request, user))
+    send = partial(signals.announce, signals.on_registered, session, request, user)
+    transaction.on_commit(send, using=user._state.db)
+
+
+async def aregistered(request: HttpRequest, user: AbstractBaseUser) -> None:
+    """``registered`` for async views, where no transaction spans more than a call; the signal is sent at once."""
+    session = await _engine_of(request).aget_typed_session()
+    await adrive(hooks.tell("on_registered", session, request, user))
+    await signals.aannounce(signals.on_registered, session, request, user)
+
+
+def remember_as(user: object, remember: bool | None) -> None:
+    """Says how long the sign-in of ``user`` that follows is to last, whoever calls ``login()``."""
     if remember is not None:
         setattr(user, _REMEMBER, remember)
+
+
+def refusal_of(request: HttpRequest | None) -> object:
+    """What ``validate`` answered when it vetoed the credentials that ``authenticate`` was given in this request; else
+    ``None``.
+    """
+    return getattr(request, _REFUSAL, None)
 
 
 def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object) -> None:
@@ -94,26 +133,32 @@ def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, *
         return
     if engine.get(auth.SESSION_KEY) != user._meta.pk.value_to_string(user):
         return  # a package that hands out API tokens sends the signal too, and signs nobody into the session
-    session = engine.typed_session
+    session = engine.open()
     remember = getattr(user, _REMEMBER, None)
     if remember is None:
         remember = conf.settings().remember_default
     else:
         delattr(user, _REMEMBER)
-    if not engine.facts.was_authenticated:
-        _drop_what_stays_behind(session)
-    engine.begin_authenticated(SessionMode.PERM if remember else SessionMode.TEMP)
-    if getattr(user, "backend", None) is None:
-        user.backend = engine[auth.BACKEND_SESSION_KEY]  # where authenticate() puts it
-    if isinstance(session, AuthUserSession):
-        session.fill_from_user(user)
     try:
-        drive(_announcing("on_authenticated", session, request, user))
+        drive(_validating(request, user))
+        if not engine.facts.was_authenticated:
+            _drop_what_stays_behind(session)
+        engine.begin_authenticated(SessionMode.PERM if remember else SessionMode.TEMP)
+        if engine.source is Source.HEADER:
+            request.META.pop("CSRF_COOKIE_NEEDS_UPDATE", None)  # it has no cookies, and needs none (REQ-S23)
+        if getattr(user, "backend", None) is None:
+            user.backend = engine[auth.BACKEND_SESSION_KEY]  # where authenticate() puts it
+        if isinstance(session, AuthUserSession):
+            session.fill_from_user(user)
+        snapshots.take(engine, user)
+        drive(_announcing("on_authenticated", session, request, user, user))
     except Exception:
         # Whatever becomes of the exception, and of the response: nobody has signed in.
         engine.roll_back()
         request.user = auth.get_user(request)
         raise
+    finally:
+        user.__dict__.pop(_VALIDATED, None)
 
 
 def end(sender: object, request: HttpRequest | None, user: AbstractBaseUser | None, **kwargs: object) -> None:
@@ -123,9 +168,35 @@ def end(sender: object, request: HttpRequest | None, user: AbstractBaseUser | No
         drive(_announcing("on_logout", engine.typed_session, request, user))
 
 
-def _announcing(name: str, session: TypedSession, request: HttpRequest | None, user: AbstractBaseUser) -> Any:
-    hook = getattr(session, name)
-    yield hooks.call(hook, request, user) if name == "on_authenticated" else hooks.call(hook, request)
+def _engine_of(request: HttpRequest) -> SessionStore:
+    return cast("SessionStore", request.session)
+
+
+def _admitting(request: HttpRequest | None, user: AbstractBaseUser) -> Flow[None]:
+    """``_validating`` where a veto is to be told like wrong credentials."""
+    try:
+        yield from _validating(request, user)
+    except SignInRefused as refused:
+        setattr(request, _REFUSAL, refused.reason)
+        raise PermissionDenied(str(refused)) from refused
+
+
+def _validating(request: HttpRequest | None, user: AbstractBaseUser) -> Flow[None]:
+    """Asks ``validate`` of the session and of the events classes, once for a sign-in. Raises ``SignInRefused``."""
+    engine = getattr(request, "session", None)
+    if not isinstance(engine, SessionStore) or user.__dict__.get(_VALIDATED) == id(engine):
+        return
+    session = yield Step(engine.open, engine.aopen)
+    reason = yield from hooks.ask("validate", session, request, user)
+    if reason is not None:
+        raise SignInRefused(reason)
+    user.__dict__[_VALIDATED] = id(engine)
+
+
+def _announcing(
+    name: str, session: TypedSession, request: HttpRequest | None, user: object, *args: object
+) -> Flow[None]:
+    yield from hooks.tell(name, session, request, *args)
     yield hooks.send(name, session, request, user)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
@@ -32,6 +32,7 @@ _RESERVED = {
     "samesite",
     "partitioned",
 }
+_SITE_DATA = ("cache", "cookies", "storage", "executionContexts", "*")  # of Clear-Site-Data
 _COOKIE_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # a token of RFC 9110, 5.6.2
 
 
@@ -55,6 +56,19 @@ class Settings:
     """``"explicit"`` saves only after ``request.session.save()`` or ``request.session.modified = True``."""
     perm_cookie_name: str = "ss-pid"
     option_cookie_name: str = "ss-opt"
+    cookie_prefix: Literal["", "__Host-", "__Secure-"] = ""
+    """What browsers check a cookie by (RFC 6265bis, 4.1.3); goes before the two names above. ``SESSION_COOKIE_NAME``,
+    which other packages read too, has to have it already."""
+    permanent_id: Literal["on_remember", "always"] = "on_remember"
+    """``"always"`` gives every browser a permanent cookie, signed in or not, to recognise it by. See ``consent``."""
+    consent: str | None = None
+    """Dotted path of ``f(request) -> bool``: whether this visitor may be given a cookie that signs nobody in."""
+    user_cookie: bool = False
+    """Whether a signed-in browser also gets the cookie ``X-UAId`` with the user's primary key, for proxies."""
+    clear_site_data: Sequence[str] = ()
+    """What a sign-out asks the browser to clear, such as ``("cache", "storage")``."""
+    headers: Sequence[str] = ()
+    """Path prefixes, such as ``("/api/",)``, under which tokens may come by ``X-ss-*`` headers instead of cookies."""
     hash_ids: bool = True
     """``False`` makes id and token equal, so that whoever reads the store can take over every session."""
     codec: Literal["json", "msgpack"] = "json"
@@ -63,6 +77,21 @@ class Settings:
     """The largest encoded record, in bytes."""
     remember_default: bool = False
     """What ``remember=None`` means at sign-in."""
+    user_snapshot_age: int = 0
+    """Seconds for which ``request.user`` is taken from the session instead of the database; 0 always asks."""
+    auth_events: Sequence[str] = ()
+    """Dotted paths of ``AuthEvents`` classes, called in this order after the session's own hooks."""
+
+    @property
+    def perm_cookie(self) -> str:
+        return self._prefixed(self.perm_cookie_name)
+
+    @property
+    def option_cookie(self) -> str:
+        return self._prefixed(self.option_cookie_name)
+
+    def _prefixed(self, name: str) -> str:
+        return name if name.startswith(self.cookie_prefix) else self.cookie_prefix + name
 
     @property
     def temp_seconds(self) -> int:
@@ -114,8 +143,28 @@ def _one_of(*choices: str) -> Callable[[object], str | None]:
 
 
 def _dotted_path(value: object) -> str | None:
-    good = isinstance(value, str) and "." in value.strip(".")
-    return None if good else "must be the dotted path of a class, such as 'shop.sessions.ShopSession'"
+    return None if _is_path(value) else "must be the dotted path of a class, such as 'shop.sessions.ShopSession'"
+
+
+def _function_or_none(value: object) -> str | None:
+    good = value is None or _is_path(value)
+    return None if good else "must be the dotted path of a function, such as 'shop.privacy.may_recognise'"
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and "." in value.strip(".") and value == value.strip(".")
+
+
+def _list_of(good: Callable[[Any], bool], what: str) -> Callable[[object], str | None]:
+    def rule(value: object) -> str | None:
+        is_list = isinstance(value, (list, tuple))  # a text is a sequence too, of letters
+        return None if is_list and all(map(good, cast("Sequence[object]", value))) else f"must be a list of {what}"
+
+    return rule
+
+
+def _is_prefix(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("/")
 
 
 RULES: Mapping[str, Callable[[object], str | None]] = {
@@ -132,6 +181,14 @@ RULES: Mapping[str, Callable[[object], str | None]] = {
     "CODEC": _one_of("json", "msgpack"),
     "MAX_BYTES": _whole(1024),
     "REMEMBER_DEFAULT": _truth,
+    "COOKIE_PREFIX": _one_of("", "__Host-", "__Secure-"),
+    "PERMANENT_ID": _one_of("on_remember", "always"),
+    "CONSENT": _function_or_none,
+    "USER_COOKIE": _truth,
+    "CLEAR_SITE_DATA": _list_of(lambda value: value in _SITE_DATA, f"some of {', '.join(map(repr, _SITE_DATA))}"),
+    "HEADERS": _list_of(_is_prefix, "path prefixes, such as '/api/'"),
+    "USER_SNAPSHOT_AGE": _whole(0),
+    "AUTH_EVENTS": _list_of(_is_path, "dotted paths of classes, such as 'shop.events.ShopEvents'"),
 }
 """What each key must be; a rule answers with what is wrong, or nothing."""
 

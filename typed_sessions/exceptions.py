@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 
 
 class TypedSessionError(Exception):
@@ -13,6 +13,38 @@ class TypedSessionError(Exception):
 
 class MissingSession(TypedSessionError, ImproperlyConfigured, AttributeError):
     """The request did not come through ``TypedSessionMiddleware``, so it has no typed session."""
+
+
+class SessionDisabled(TypedSessionError):
+    """A view that is declared ``@session_disabled`` has asked for the session, or something did on its behalf."""
+
+    def __init__(self) -> None:
+        super().__init__("This view is declared @session_disabled, so it has no session. Take the decorator away.")
+
+
+class InvalidSessionToken(TypedSessionError, PermissionDenied):
+    """The ``X-ss-*`` headers of the request open no session. There is no falling back to a cookie (REQ-S20).
+
+    ``code`` says what is wrong with them in one word, such as ``expired``, and ``status_code`` how that is answered:
+    401, or 403 for headers that another site made the browser send.
+    """
+
+    def __init__(self, code: str, detail: str, status_code: int = 401) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.status_code = status_code
+
+
+class SignInRefused(TypedSessionError, PermissionDenied):
+    """``validate`` of the session class, or of an ``AuthEvents`` class, vetoed a sign-in; the session is as it was.
+
+    ``reason`` is what ``validate`` answered.
+    """
+
+    def __init__(self, reason: object) -> None:
+        super().__init__(str(reason) if isinstance(reason, str) else "The sign-in was refused.")
+        self.reason = reason
 
 
 class StoreUnavailable(TypedSessionError):

@@ -1,21 +1,31 @@
-"""Calling the hooks of a session class and sending the signals after them, from sync and from async code."""
+"""Telling of the turns of a session's life: the hook of its class, then the events classes, then the signal."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 
-from . import signals
-from .flows import Step
+from . import events, signals
+from .flows import Flow, Step
 from .session import TypedSession
 
 
-def call(hook: Callable[..., Any], *args: Any) -> Step:
-    """A step that calls ``hook``, which may be a coroutine function. What the project's code raises goes through."""
-    return Step(_call, _acall, (hook, *args))
+def tell(name: str, session: TypedSession, *args: Any) -> Flow[None]:
+    """Calls the hook ``name`` of the session, and of each events class. What they raise goes through."""
+    for hook, given in _hooks(name, session, args):
+        yield Step(_call, _acall, (hook, *given))
+
+
+def ask(name: str, session: TypedSession, *args: Any) -> Flow[Any]:
+    """The first answer but ``None`` among those that ``tell`` would call."""
+    for hook, given in _hooks(name, session, args):
+        answer = yield Step(_call, _acall, (hook, *given))
+        if answer is not None:
+            return answer
+    return None
 
 
 def send(name: str, session: TypedSession, request: object, user: object = None, **extra: Any) -> Step:
@@ -30,16 +40,18 @@ def send(name: str, session: TypedSession, request: object, user: object = None,
     return Step(sync, asynchronous)
 
 
-def _call(hook: Callable[..., Any], *args: Any) -> None:
-    if inspect.iscoroutinefunction(hook):
-        async_to_sync(hook)(*args)
-    else:
-        hook(*args)
+def _hooks(name: str, session: TypedSession, args: tuple[Any, ...]) -> Iterator[tuple[Callable[..., Any], Any]]:
+    yield getattr(session, name), args
+    for one in events.configured():
+        yield getattr(one, name), (session, *args)
 
 
-async def _acall(hook: Callable[..., Any], *args: Any) -> None:
+def _call(hook: Callable[..., Any], *args: Any) -> Any:
+    return async_to_sync(hook)(*args) if inspect.iscoroutinefunction(hook) else hook(*args)
+
+
+async def _acall(hook: Callable[..., Any], *args: Any) -> Any:
     if inspect.iscoroutinefunction(hook):
-        await hook(*args)
-    elif getattr(hook, "__func__", None) is not getattr(TypedSession, hook.__name__, None):
-        # It may ask the database, which async code must not wait for.
-        await sync_to_async(hook)(*args)
+        return await hook(*args)
+    # It may ask the database, which async code must not wait for.
+    return None if events.is_default(hook) else await sync_to_async(hook)(*args)

@@ -3,7 +3,7 @@
 request  -> middleware -> transports.read -> token | nothing
 view        request.typed_session -> backend.load -> store.load -> codec.read -> your dataclass
          -> backend.commit -> codec.write -> store.save -> signals
-response <- middleware <- transports.write | transports.expire, Vary
+response <- middleware <- transport.write | transport.expire, Vary
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import ImproperlyConfigured
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
-from . import transports
+from . import debug, transports, users
 from .backends.base import SessionStore
-from .exceptions import SessionConflict, StoreUnavailable
+from .exceptions import InvalidSessionToken, SessionConflict, SignInRefused, StoreUnavailable
 from .states import SessionStatus
 from .tokens import Token
+from .transports import Source
 
 logger = logging.getLogger("typed_sessions")
 
@@ -43,6 +44,9 @@ class TypedSessionMiddleware(SessionMiddleware):
         if not apps.is_installed("typed_sessions"):  # there are no checks then that could tell
             raise ImproperlyConfigured('INSTALLED_APPS has no "typed_sessions"; add it.')
         super().__init__(get_response)
+        if self.async_mode:
+            # The sync one would take a thread for each request.
+            self.process_view = self._aprocess_view  # type: ignore[method-assign]  # Django asks the instance for it
 
     def __call__(self, request: HttpRequest) -> Any:
         if self.async_mode:
@@ -67,8 +71,18 @@ class TypedSessionMiddleware(SessionMiddleware):
         presented = transports.read(request)
         session = self.SessionStore(presented.token)
         if isinstance(session, SessionStore):
-            session.bind(request, presented.mode, presented.superseded)
+            session.bind(request, presented, users.verifying(request))
+            debug.protect(request)
+            if presented.source is Source.HEADER:
+                # No page of another site can send these headers, and cookies do not count beside them.
+                request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # as Django's test client says it
         request.session = session
+
+    def process_view(self, request: HttpRequest, view: object, args: object, kwargs: object) -> Any:
+        users.install_async(request)  # by now the middleware that makes ``request.auser`` has been there
+
+    async def _aprocess_view(self, request: HttpRequest, view: object, args: object, kwargs: object) -> None:
+        users.install_async(request)
 
     def process_response(self, request: HttpRequest, response: Any) -> Any:
         session = getattr(request, "session", None)
@@ -95,8 +109,14 @@ class TypedSessionMiddleware(SessionMiddleware):
         return _finish(request, response, accessed)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        """A view that could not get at the session, because its store does not answer, is not broken: 503."""
-        return _unavailable(exception) if isinstance(exception, StoreUnavailable) else None
+        """What a view could not know how to answer: a store that is down, headers that open nothing, a veto."""
+        if isinstance(exception, StoreUnavailable):
+            return _unavailable(exception)
+        if isinstance(exception, InvalidSessionToken):
+            return _unauthorized(exception)
+        if isinstance(exception, SignInRefused) and isinstance(exception.reason, HttpResponseBase):
+            return exception.reason
+        return None
 
 
 def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) -> HttpResponseBase:
@@ -104,26 +124,31 @@ def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) ->
     if response.status_code == 500 and session.facts.status is SessionStatus.UNAVAILABLE:
         # Another middleware needed the session; what its exception became says nothing of the reason.
         return _unavailable(StoreUnavailable("The session could not be read"))
-    sets_cookies = False
-    # What the store has done already, by flush() or save() in the view, the browser is told whatever the status.
+    if response.status_code == 403 and session.refusal and session.accessed:
+        response = _unauthorized(session.refusal)  # likewise; PermissionDenied has become a 403
+    transport = transports.of(request)
+    tells = False
+    # What the store has done already, by flush() or save() in the view, the client is told whatever the status.
     if session.is_flushed and session.is_empty():
-        sets_cookies = transports.expire(request, response)
+        tells = transport.expire(request, response)
     elif session.facts.token and session.facts.is_stored and not session.facts.is_rotated:
-        sets_cookies = _tell(request, response, session, session.facts.token)
-    if accessed or sets_cookies or session.is_looked_at:
-        transports.vary(response, sets_cookies, session.facts.is_authenticated)
+        tells = _tell(request, response, session, session.facts.token)
+    tells |= transport.finish(request, response, session.stale_mode)
+    if accessed or tells or session.is_looked_at:
+        transports.vary(request, response, tells, session.facts.is_authenticated)
     return response
 
 
 def _tell(request: HttpRequest, response: HttpResponseBase, session: SessionStore, token: Token) -> bool:
-    """Sets the cookies if the browser has to learn something: a new token, or a later end. Whether it did."""
+    """Tells the client what it has to learn: a new token, or a later end. Whether there was anything."""
     is_known = transports.read(request).token == token.text
-    if is_known and not session.has_stored:
+    if is_known and (not session.has_stored or session.source is Source.HEADER):
         return False
     max_age = session.get_cookie_age()
     if is_known and max_age is None and not session.has_custom_expiry():
         return False  # the browser has it until it closes
-    transports.write(request, response, token, max_age, session.has_signed_in)
+    user, signed_in = session.facts.user, session.has_signed_in
+    transports.of(request).write(request, response, token, max_age=max_age, user=user, signed_in=signed_in)
     return True
 
 
@@ -147,4 +172,12 @@ def _unavailable(error: Exception) -> HttpResponse:
     response = HttpResponse("The session store does not answer. Please try again.", status=503)
     response["Retry-After"] = str(RETRY_AFTER)
     response["Cache-Control"] = "no-store"
+    return response
+
+
+def _unauthorized(error: InvalidSessionToken) -> HttpResponse:
+    response = JsonResponse({"detail": error.detail, "code": error.code}, status=error.status_code)
+    if error.status_code == 401:
+        response["WWW-Authenticate"] = transports.CHALLENGE
+    response["Cache-Control"] = "private, no-store"
     return response

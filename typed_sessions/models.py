@@ -21,7 +21,7 @@ class StoredSession(models.Model):
     type = models.CharField(_("session class"), max_length=100)
     schema = models.PositiveIntegerField(_("version of the class"))
     revision = models.PositiveBigIntegerField(_("revision"))
-    nonce = models.CharField(max_length=8)
+    nonce = models.CharField(max_length=16)
     user = models.CharField(_("user"), max_length=255, null=True, blank=True)  # noqa: DJ001  # "" could be a key
     created = models.BigIntegerField(_("created"))
     modified = models.BigIntegerField(_("last modified"))

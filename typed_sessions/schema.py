@@ -29,6 +29,7 @@ _KEYS = (
     types.DecimalType,
 )
 _LONGEST_NAME = 100  # the column of the database store
+_API_ACCESS = ("", "read", "write")
 _MERGE_RULES = ("last", "add", "max", "min", "union", "append", "refuse")
 
 
@@ -118,7 +119,14 @@ def _of_fields(cls: type[TypedSession]) -> Iterator[Problem]:
 
 
 def _of_options(where: str, declared: dataclasses.Field[Any]) -> Iterator[Problem]:
-    merge = options_of(declared).merge
+    options = options_of(declared)
+    if options.api not in _API_ACCESS:
+        yield Problem(where, f"has api={options.api!r}; it is one of {', '.join(map(repr, _API_ACCESS))}")
+    if options.api and options.secret:
+        yield Problem(
+            where, f"is secret, and has api={options.api!r}, which shows it to clients; leave one of them out"
+        )
+    merge = options.merge
     if not callable(merge) and merge not in _MERGE_RULES:
         yield Problem(
             where,

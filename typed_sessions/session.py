@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from typing_extensions import Self
 
+    from .stores.record import Client
+
 T = TypeVar("T")
 S = TypeVar("S", bound="TypedSession")
 
 MergeFunction = Callable[[Any, Any, Any], Any]
 MergeRule = Literal["last", "add", "max", "min", "union", "append", "refuse"] | MergeFunction
+ApiAccess = Literal["", "read", "write"]
 _METADATA = "typed_sessions"
 
 ALL_PERMISSIONS = "*"
@@ -38,6 +41,7 @@ class FieldOptions:
     carry_over: bool = True
     secret: bool = False
     renamed_from: tuple[str, ...] = ()
+    api: ApiAccess = ""
 
 
 @overload
@@ -48,6 +52,7 @@ def session_field(
     carry_over: bool = ...,
     secret: bool = ...,
     renamed_from: str | Iterable[str] = ...,
+    api: ApiAccess = ...,
     metadata: Mapping[Any, Any] | None = ...,
     **field_options: Any,
 ) -> T: ...
@@ -61,6 +66,7 @@ def session_field(
     carry_over: bool = ...,
     secret: bool = ...,
     renamed_from: str | Iterable[str] = ...,
+    api: ApiAccess = ...,
     metadata: Mapping[Any, Any] | None = ...,
     **field_options: Any,
 ) -> T: ...
@@ -72,6 +78,7 @@ def session_field(
     carry_over: bool = True,
     secret: bool = False,
     renamed_from: str | Iterable[str] = (),
+    api: ApiAccess = "",
     metadata: Mapping[Any, Any] | None = None,
     **field_options: Any,
 ) -> Any:
@@ -88,11 +95,14 @@ def session_field(
     ``renamed_from``
         Former names of the field. Both names are stored while they are listed, so that a release that knows only the
         former one can run beside this one.
+    ``api``
+        Whether clients of ``typed_sessions.rest_framework`` see the field (``"read"``), and may change it
+        (``"write"``). Neither unless it is said.
 
     Everything else (``default``, ``default_factory``, ``init``, ``kw_only``, …) goes to ``dataclasses.field``.
     """
     former = (renamed_from,) if isinstance(renamed_from, str) else tuple(renamed_from)
-    options = FieldOptions(merge=merge, carry_over=carry_over, secret=secret, renamed_from=former)
+    options = FieldOptions(merge=merge, carry_over=carry_over, secret=secret, renamed_from=former, api=api)
     field_options.setdefault("repr", not secret)
     return field(metadata={**(metadata or {}), _METADATA: options}, **field_options)
 
@@ -121,6 +131,8 @@ class SessionFacts(Protocol):
     def is_stored(self) -> bool: ...
     @property
     def is_authenticated(self) -> bool: ...
+    @property
+    def client(self) -> Client | None: ...
 
     def time(self, name: Literal["created", "authenticated", "modified", "seen", "expires"]) -> int | None: ...
 
@@ -134,6 +146,7 @@ class _Detached:
     end_reason = None
     is_stored = False
     is_authenticated = False
+    client = None
 
     def time(self, name: str) -> None:
         return None
@@ -169,6 +182,15 @@ class TypedSession:
 
     def on_created(self, request: HttpRequest | None) -> None:
         """Called once for a session that begins, just before it is stored; what it sets is stored with it."""
+
+    def on_registered(self, request: HttpRequest | None, user: AbstractBaseUser) -> None:
+        """Called when ``typed_sessions.auth.registered`` is told of a new user."""
+
+    def validate(self, request: HttpRequest | None, user: AbstractBaseUser) -> object:
+        """Called before ``user``, whose credentials are good, is signed in. Anything but ``None`` is a veto, and leaves
+        the session as it is; a text is the reason that people are told.
+        """
+        return None
 
     def on_authenticated(self, request: HttpRequest | None, user: AbstractBaseUser) -> None:
         """Called after a sign-in and before the session is stored. An exception undoes the sign-in."""
@@ -238,6 +260,11 @@ class TypedSession:
     def expires_at(self) -> datetime | None:
         return _moment(self._known.time("expires"))
 
+    @property
+    def client_info(self) -> Client | None:
+        """Address and user agent that began the session, and those that used it last if they are others."""
+        return self._known.client
+
     def time_to_live(self) -> timedelta | None:
         """How long the session lives if it is not used again; ``None`` if it is not stored."""
         expires = self._known.time("expires")
@@ -256,26 +283,29 @@ class AuthUserSession(TypedSession):
     A snapshot for pages and APIs to show. What a user may do is asked of the user, not of the session.
     """
 
-    user_auth_id: str | None = None
+    user_auth_id: str | None = session_field(default=None, api="read")
     """The user's primary key as text."""
     user_auth_name: str | None = None
     """What the user signs in with."""
-    user_name: str | None = None
-    display_name: str | None = None
-    first_name: str | None = None
-    last_name: str | None = None
-    email: str | None = None
+    user_name: str | None = session_field(default=None, api="read")
+    display_name: str | None = session_field(default=None, api="read")
+    first_name: str | None = session_field(default=None, api="read")
+    last_name: str | None = session_field(default=None, api="read")
+    email: str | None = session_field(default=None, api="read")
     auth_provider: str | None = None
     """Dotted path of the authentication backend that vouched for the user."""
     referrer_url: str | None = None
-    roles: list[str] = field(default_factory=list)
+    roles: list[str] = session_field(default_factory=list, api="read")
     """Names of the user's groups."""
-    permissions: list[str] = field(default_factory=list)
+    permissions: list[str] = session_field(default_factory=list, api="read")
     """``app_label.codename``; ``*`` alone for a superuser, who has them all."""
     meta: dict[str, str] = field(default_factory=dict)
 
     def fill_from_user(self, user: AbstractBaseUser) -> None:
-        """Copies from ``user`` what the fields hold. Override it to take more, or less."""
+        """Copies from ``user`` what the fields hold. Override it to take more, or less.
+
+        Called at sign-in, and with ``USER_SNAPSHOT_AGE`` again whenever that is over.
+        """
         self.user_auth_id = str(user._meta.pk.value_to_string(user))
         self.user_auth_name = self.user_name = user.get_username()
         self.first_name = getattr(user, "first_name", None) or None

@@ -16,6 +16,9 @@ from .session import TypedSession
 on_created = Signal()
 """A session began and has been stored. Sent once for each, not for a new token of the same session."""
 
+on_registered = Signal()
+"""A user has registered; sent when the transaction that saved the account is through."""
+
 on_authenticated = Signal()
 """A user signed in, by whatever path."""
 

@@ -57,11 +57,11 @@ def issue(mode: SessionMode) -> str:
     return _issue(mode)
 
 
-def issue_blank() -> str:
-    """A token for the temporary cookie of a browser that is remembered: it takes the place of an older one (REQ-S33),
-    opens nothing, and costs no store access.
+def issue_blank(mode: SessionMode) -> str:
+    """A token for the cookie of the mode that is not in use: it takes the place of an older one (REQ-S33), opens
+    nothing, and costs no store access.
     """
-    return _issue(SessionMode.TEMP, is_blank=True)
+    return _issue(mode, is_blank=True)
 
 
 def _issue(mode: SessionMode, is_blank: bool = False) -> str:

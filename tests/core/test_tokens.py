@@ -85,11 +85,11 @@ def test_a_token_tells_its_mode_and_minute(mode: SessionMode, monkeypatch: pytes
 def test_s33_a_blank_token_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A token that only takes an older one's place is genuine, says that it is blank, and is as random as any."""
     monkeypatch.setattr(clock, "now", lambda: NOW)
-    text = tokens.issue_blank()
+    text = tokens.issue_blank(SessionMode.TEMP)
     read = tokens.read(text)
     assert read is not None
     assert (read.is_blank, read.mode, read.issued) == (True, SessionMode.TEMP, NOW)
-    assert text[:31] != tokens.issue_blank()[:31]
+    assert text[:31] != tokens.issue_blank(SessionMode.TEMP)[:31]
     assert not any(found.is_blank for mode in MODES if (found := tokens.read(tokens.issue(mode))))
 
 
@@ -246,7 +246,7 @@ def test_fallback_keys_read_and_the_newest_writes(token: str, settings: Settings
 
 def test_s33_blank_tokens_live_through_a_change_of_keys(settings: Settings) -> None:
     """A fallback key reads blank tokens as it reads others, and neither becomes the other."""
-    blank, other = tokens.issue_blank(), tokens.issue(SessionMode.TEMP)
+    blank, other = tokens.issue_blank(SessionMode.TEMP), tokens.issue(SessionMode.TEMP)
     settings.SECRET_KEY_FALLBACKS = [settings.SECRET_KEY]
     settings.SECRET_KEY = "the new key"
     assert [found.is_blank for text in (blank, other) if (found := tokens.read(text))] == [True, False]

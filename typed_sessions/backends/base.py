@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import logging
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from django.conf import settings as django_settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
 from django.utils.module_loading import import_string
 
 from .. import clock, conf, hooks, tokens
 from ..bag import Serializer
 from ..codec import configured_codec
-from ..exceptions import StoreUnavailable, UnreadableRecord
+from ..exceptions import InvalidSessionToken, SessionDisabled, StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
 from ..session import TypedSession, attach
 from ..states import EndReason, SessionMode, SessionStatus
 from ..stores.base import Conflict, Gone, Outcome, Store
 from ..stores.record import Record, Tombstone
 from ..tokens import Token
+from ..transports import Presented, Source
 from ..working_copy import Content, WorkingCopy
 from . import patience, records
 from .facts import Facts
@@ -35,9 +38,9 @@ from .facts import Facts
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-logger = logging.getLogger("typed_sessions")
 security_logger = logging.getLogger("django.security.typed_sessions")
 
+_AUTH_KEYS: Final = {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY}
 _ATTEMPTS: Final = 3
 """New tokens that may be found taken, which would be a wonder."""
 _LATEST: Final = 4_102_444_800
@@ -59,9 +62,11 @@ class SessionStore(SessionBase):
         self._facts = Facts()
         self._copy: WorkingCopy[TypedSession] | None = None
         self._request: weakref.ref[HttpRequest] | None = None
-        self._expected_mode: SessionMode | None = None
-        self._superseded: tuple[str, ...] = ()
-        self._presented: str | None = None
+        self._verifying: Step | None = None
+        self._presented: Presented | None = None
+        self._refusal: InvalidSessionToken | None = None
+        self._is_disabled = False
+        self._flush_reason = EndReason.LOGGED_OUT
         self._authenticated_now = False
         self.has_signed_in = False
         """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
@@ -102,24 +107,75 @@ class SessionStore(SessionBase):
     session_key = property(_get_key)  # pyright: ignore[reportIncompatibleMethodOverride]
     _session_key = property(_get_key, _set_key)  # pyright: ignore[reportIncompatibleMethodOverride]
 
-    def bind(self, request: HttpRequest, mode: SessionMode, superseded: tuple[str, ...] = ()) -> None:
+    def bind(self, request: HttpRequest, presented: Presented, verifying: Step | None = None) -> None:
         """Makes this the session of ``request``, to be committed when its response is known.
 
-        ``mode`` is the one of the cookie that the key came by, and ``superseded`` the ids of other sessions this
-        browser has cookies for, which end when it signs in or out.
+        ``presented`` is what the request has shown, the key among it. What it opens in the other mode ends when this
+        client signs in or out. ``verifying`` is done once, before anybody gets to see the typed session of a user: it
+        makes sure that the account is still good for it, and ends it if not.
         """
         self._request = weakref.ref(request)
-        self._expected_mode = mode
-        self._superseded = superseded
-        if self._key and not tokens.is_well_formed(self._key):
+        self._verifying = verifying
+        self._presented = presented
+        self._refusal = presented.refusal
+        if presented.is_ambiguous or (self._key and not tokens.is_well_formed(self._key)):
             # Nobody is to log, show or store what a client made up.
             self._set_key(None)
             self._facts.status = SessionStatus.REJECTED
-        self._presented = self._key
 
     @property
     def is_bound(self) -> bool:
         return self._request is not None
+
+    @property
+    def source(self) -> Source:
+        """Where the identity of this session's request came from."""
+        return self._presented.source if self._presented else Source.COOKIE
+
+    @property
+    def stale_mode(self) -> SessionMode | None:
+        """The mode of the token that was presented, if it was found to open nothing."""
+        presented = self._presented
+        if presented is None or presented.token is None or self._copy is None or self._copy.record is not None:
+            return None
+        token = tokens.read(presented.token)
+        return None if token and token.is_blank else presented.mode
+
+    @contextmanager
+    def disabled(self) -> Iterator[None]:
+        """Within it, whoever asks for the session gets ``SessionDisabled``."""
+        before, self._is_disabled = self._is_disabled, True
+        try:
+            yield
+        finally:
+            self._is_disabled = before
+
+    @contextmanager
+    def flushing_because(self, reason: EndReason) -> Iterator[None]:
+        """Within it, ``flush`` ends the session for ``reason``."""
+        self._flush_reason = reason
+        try:
+            yield
+        finally:
+            self._flush_reason = EndReason.LOGGED_OUT
+
+    @property
+    def refusal(self) -> InvalidSessionToken | None:
+        """Why nobody gets at the session, if the client's headers are to blame."""
+        return self._refusal
+
+    def refuse(self, code: str) -> InvalidSessionToken:
+        """The error that whoever asks for the session gets from now on: what a client sent by header opens nothing."""
+        self._refusal = InvalidSessionToken(
+            code, "The session header opens no session. Leave it out, and sign in again."
+        )
+        return self._refusal
+
+    def _check_is_allowed(self) -> None:
+        if self._is_disabled:
+            raise SessionDisabled
+        if self._refusal is not None:
+            raise self._refusal.with_traceback(None)
 
     @property
     def request(self) -> HttpRequest | None:
@@ -153,10 +209,7 @@ class SessionStore(SessionBase):
     @property
     def typed_session(self) -> TypedSession:
         """The session dataclass; loads the record if nobody has yet."""
-        self.accessed = True
-        if self._copy is None:
-            drive(self._opening())
-        return self._typed()
+        return drive(self._showing())
 
     @typed_session.setter
     def typed_session(self, replacement: TypedSession) -> None:
@@ -170,9 +223,25 @@ class SessionStore(SessionBase):
 
     async def aget_typed_session(self) -> TypedSession:
         """``typed_session`` without blocking the event loop."""
+        return await adrive(self._showing())
+
+    def open(self) -> TypedSession:
+        """``typed_session`` for who is about to change whose it is: its user is not verified, now or later."""
+        self._verifying = None
+        return self.typed_session
+
+    async def aopen(self) -> TypedSession:
+        self._verifying = None
+        return await self.aget_typed_session()
+
+    def _showing(self) -> Flow[TypedSession]:
         self.accessed = True
+        self._check_is_allowed()
         if self._copy is None:
-            await adrive(self._opening())
+            yield from self._opening()
+        if self._verifying is not None and self._facts.is_authenticated:
+            verifying, self._verifying = self._verifying, None
+            yield verifying
         return self._typed()
 
     def _typed(self) -> TypedSession:
@@ -186,8 +255,25 @@ class SessionStore(SessionBase):
             self._copy = self._new_copy(None)
         return self._copy
 
+    def copy_of(self, record: Record) -> WorkingCopy[TypedSession]:
+        """A record of this engine's store, to be looked at."""
+        return self._new_copy(record)
+
     def _new_copy(self, record: Record | None) -> WorkingCopy[TypedSession]:
         return WorkingCopy(configured_codec(self.store.format), self.serializer(), record)
+
+    # What the methods of SessionBase reach the bag by.
+    def _get_session(self, no_load: bool = False) -> Any:
+        self.accessed = True
+        self._check_is_allowed()
+        return super()._get_session(no_load)  # type: ignore[misc]  # the stubs leave it out
+
+    async def _aget_session(self, no_load: bool = False) -> Any:
+        self.accessed = True
+        self._check_is_allowed()
+        return await super()._aget_session(no_load)  # type: ignore[misc]  # likewise
+
+    _session = property(_get_session)
 
     # SessionBase keeps the bag here, and asks whether it is there by the attribute.
     @property
@@ -205,6 +291,10 @@ class SessionStore(SessionBase):
     @_session_cache.deleter
     def _session_cache(self) -> None:
         self._facts.bag = self._copy = None
+
+    def note(self, key: str, value: object) -> None:
+        """Sets what is stored along with the next save. With ``SAVE="explicit"`` it is no reason for one."""
+        self._get_session()[key] = value
 
     def is_empty(self) -> bool:
         """No key and nothing in it, neither in the bag nor in the fields. Loads nothing."""
@@ -255,7 +345,7 @@ class SessionStore(SessionBase):
         self._facts.record = None
         self._facts.bag = None
         token = tokens.read(self._key)
-        if token is None or token.mode is not (self._expected_mode or token.mode):
+        if token is None or token.mode is not (self._presented.mode if self._presented else token.mode):
             self._found_nothing(SessionStatus.REJECTED if self._key else self._facts.status)
             return
         if token.is_blank:
@@ -299,6 +389,8 @@ class SessionStore(SessionBase):
         self._facts.end_reason = reason
         self._facts.bag = None
         self._copy = self._new_copy(None)
+        if self.source is Source.HEADER:  # never a fallback: who says who they are is that, or nobody (REQ-S20)
+            raise self.refuse(reason.value if reason else status.value)
 
     def _finding(self, session_key: str | None) -> Flow[bool]:
         token = tokens.read(session_key)
@@ -357,14 +449,14 @@ class SessionStore(SessionBase):
     def _saving(self, must_create: bool = False) -> Flow[Commit]:
         if self._copy is None and not must_create:
             yield from self._opening()
+        self._part_with_former_user()
         if self._key is None:
             self._issue(self.mode)
             self.modified = True  # as in Django, where a first save is a create()
         if must_create or self._opened.record is None:
-            signed_in = self._authenticated_now
-            yield from self._inserting(must_create)
-            if signed_in:
+            if self._authenticated_now:
                 yield from self._ending_superseded(EndReason.ROTATED)
+            yield from self._inserting(must_create)
             return Commit.SAVED
         if self._facts.is_rotated:
             yield from self._replacing()
@@ -372,6 +464,7 @@ class SessionStore(SessionBase):
         return (yield from self._updating())
 
     def _committing(self) -> Flow[Commit]:
+        self._part_with_former_user()
         wanted = self.modified or django_settings.SESSION_SAVE_EVERY_REQUEST
         if wanted and self._copy is None:
             yield from self._opening()
@@ -393,13 +486,27 @@ class SessionStore(SessionBase):
             return Commit.TOUCHED if touched else Commit.NOTHING
         return Commit.NOTHING
 
+    def _part_with_former_user(self) -> None:
+        """Who became somebody else, past ``login()``, takes nothing of the former user's along, the token included
+        (REQ-S17).
+        """
+        former = self._facts.record.user if self._facts.record else None
+        if former is None or self._authenticated_now or self._facts.user in (None, former):
+            return
+        bag = self._session_cache
+        for key in bag.keys() - _AUTH_KEYS:
+            del bag[key]
+        session_class = type(self._opened.session)
+        self._opened.session = session_class()
+        self.begin_authenticated(self.mode)
+
     def _has_content(self) -> bool:
         return bool(self._facts.bag) or self._opened.has_changed_fields()
 
     def _inserting(self, must_create: bool) -> Flow[None]:
         typed = self._typed()
         yield from self._reporting_unreadable()
-        yield hooks.call(typed.on_created, self.request)
+        yield from hooks.tell("on_created", typed, self.request)
         for _ in range(_ATTEMPTS):
             if self._facts.token is None:  # save(must_create=True) with a key of the caller's choice
                 self._facts.token = tokens.read(self._key)
@@ -440,6 +547,8 @@ class SessionStore(SessionBase):
     def _replacing(self) -> Flow[None]:
         """Stores the session under its new token, and ends it under the old one."""
         yield from self._reporting_unreadable()
+        # First, so that there are never two sessions of which the browser knows one, whatever fails (REQ-S18).
+        yield from self._ending_superseded(EndReason.ROTATED)
         for pause in patience.tries():
             if pause:
                 yield pause
@@ -451,10 +560,9 @@ class SessionStore(SessionBase):
                 # Whoever has just shown credentials signs in, whatever became of the anonymous session before it.
                 yield Step(self.store.create, self.store.acreate, (record,))
                 self._stored(record)  # its id is of this very request: nobody else can have taken it
-            elif not self._settled(outcome, record):
-                continue
-            yield from self._ending_superseded(EndReason.ROTATED)
-            return
+                return
+            if self._settled(outcome, record):
+                return
         raise self._outrun()
 
     def _outrun(self) -> StoreUnavailable:
@@ -474,7 +582,7 @@ class SessionStore(SessionBase):
         self._opened.rebase(record)
         self._facts.record = record
         self._facts.status = SessionStatus.LIVE
-        self._facts.end_reason = None
+        self._facts.end_reason = self._facts.signed_in = None
         self._authenticated_now = False
         self.has_stored = True
 
@@ -573,13 +681,14 @@ class SessionStore(SessionBase):
     def begin_authenticated(self, mode: SessionMode) -> None:
         """Called at sign-in: the session gets a new token of ``mode`` when it is stored."""
         self._authenticated_now = self.has_signed_in = True
+        self._facts.signed_in = clock.now()
         self._issue(mode if self.is_bound else self.mode)
         self.modified = True
 
     def roll_back(self) -> None:
         """Forgets what this request did to its session, as far as nothing of it is stored."""
         self._facts = Facts()
-        self._set_key(self._presented)
+        self._set_key(self._presented.token if self._presented else None)
         self._copy = None
         self._authenticated_now = self.has_signed_in = self.modified = False
 
@@ -594,11 +703,14 @@ class SessionStore(SessionBase):
             yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
 
     def _flushing(self) -> Flow[None]:
-        yield from self._deleting(None)
-        yield from self._ending_superseded(EndReason.LOGGED_OUT)
+        reason = self._flush_reason
+        yield from self._deleting(None, reason)
+        yield from self._ending_superseded(reason)
         # The object that views may still hold keeps showing the session that has ended.
-        self._facts.status, self._facts.end_reason = SessionStatus.ENDED, EndReason.LOGGED_OUT
+        self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
         self._facts = Facts()
+        if reason is not EndReason.LOGGED_OUT:  # nobody has asked for this end, so that it has to be told
+            self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
         self._copy = self._new_copy(None)
         self._facts.bag = {}
         self._set_key(None)
@@ -606,15 +718,12 @@ class SessionStore(SessionBase):
         self.accessed = self.modified = self.is_flushed = True
 
     def _ending_superseded(self, reason: EndReason) -> Flow[None]:
-        superseded, self._superseded = self._superseded, ()
+        """Ends what this client's token of the other mode opens."""
+        if self._presented is None:
+            return
+        superseded, self._presented = self._presented.superseded, self._presented._replace(other=None)
         for session_id in superseded:
-            try:
-                yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now()))
-            except StoreUnavailable:
-                if reason is not EndReason.ROTATED:
-                    raise
-                # The new session is stored already, and its token has to reach the browser.
-                logger.exception("Session %s could not be ended, and lives until it expires", session_id)
+            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now()))
 
     def _cycling(self) -> Flow[None]:
         self.accessed = True

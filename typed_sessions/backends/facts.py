@@ -7,14 +7,14 @@ from typing import Any, Literal
 from django.contrib.auth import SESSION_KEY
 
 from ..states import EndReason, SessionMode, SessionStatus
-from ..stores.record import Record
+from ..stores.record import Client, Record
 from ..tokens import Token
 
 
 class Facts:
     """Filled in as the request goes on; shown read-only by ``TypedSession``."""
 
-    __slots__ = ("bag", "end_reason", "record", "status", "token")
+    __slots__ = ("bag", "end_reason", "record", "signed_in", "status", "token")
 
     def __init__(self) -> None:
         self.token: Token | None = None
@@ -24,14 +24,20 @@ class Facts:
         """Django's mapping, once somebody has asked for it."""
         self.status = SessionStatus.FRESH
         self.end_reason: EndReason | None = None
+        self.signed_in: int | None = None
+        """When a user signed in, if that was in this request and is not stored yet."""
 
     @property
     def id(self) -> str | None:
-        return self.token.id if self.token else None
+        if self.token is None:
+            return self.record.id if self.record else None
+        return self.token.id
 
     @property
     def mode(self) -> SessionMode:
-        return self.token.mode if self.token else SessionMode.TEMP
+        if self.token is None:
+            return self.record.mode if self.record else SessionMode.TEMP
+        return self.token.mode
 
     @property
     def is_stored(self) -> bool:
@@ -44,6 +50,18 @@ class Facts:
         return self.record is not None and self.record.user is not None
 
     @property
+    def client(self) -> Client | None:
+        return self.record.client if self.record else None
+
+    @property
+    def user(self) -> str | None:
+        """The primary key of the signed-in user, as Django's own auth keys have it."""
+        if self.bag is None:
+            return self.record.user if self.record else None
+        user = self.bag.get(SESSION_KEY)
+        return None if user is None else str(user)
+
+    @property
     def was_authenticated(self) -> bool:
         """Whether a user was signed in when the record was stored."""
         return self.record is not None and self.record.user is not None
@@ -54,5 +72,7 @@ class Facts:
         return self.record is not None and self.id != self.record.id
 
     def time(self, name: Literal["created", "authenticated", "modified", "seen", "expires"]) -> int | None:
+        if name == "authenticated" and self.signed_in is not None:
+            return self.signed_in
         moment: int | None = getattr(self.record, name, None)
         return moment

@@ -21,10 +21,21 @@ def register() -> None:
         configuration.check_settings,
         configuration.check_lifetimes,
         configuration.check_cookie_names,
+        configuration.check_cookie_prefix,
+        configuration.check_paths,
         configuration.check_serializer,
         session_class.check_session_class,
         stores.check_store,
     ):
         add(check, "typed_sessions")
-    for check in (security.check_cookies, security.check_ids, security.check_versions, stores.check_store_deployed):
+    for check in (
+        security.check_cookies,
+        security.check_prefix,
+        security.check_error_reports,
+        security.check_cross_origin,
+        security.check_authentication_order,
+        security.check_ids,
+        security.check_versions,
+        stores.check_store_deployed,
+    ):
         add(check, Tags.security, "typed_sessions", deploy=True)

@@ -10,7 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from .. import conf
-from .messages import Messages, check, error, warning
+from ..events import AuthEvents
+from .messages import Messages, check, error, imported, warning
 
 
 @check("TYPED_SESSIONS")
@@ -86,8 +87,8 @@ def check_cookie_names() -> Messages:
         "SESSION_COOKIE_NAME": django_settings.SESSION_COOKIE_NAME,
         "CSRF_COOKIE_NAME": django_settings.CSRF_COOKIE_NAME,
         "LANGUAGE_COOKIE_NAME": django_settings.LANGUAGE_COOKIE_NAME,
-        "TYPED_SESSIONS['PERM_COOKIE_NAME']": settings.perm_cookie_name,
-        "TYPED_SESSIONS['OPTION_COOKIE_NAME']": settings.option_cookie_name,
+        "TYPED_SESSIONS['PERM_COOKIE_NAME']": settings.perm_cookie,
+        "TYPED_SESSIONS['OPTION_COOKIE_NAME']": settings.option_cookie,
     }
     shared = [name for name, times in Counter(names.values()).items() if times > 1]
     return [
@@ -98,6 +99,57 @@ def check_cookie_names() -> Messages:
         )
         for name in shared
     ]
+
+
+@check("TYPED_SESSIONS['COOKIE_PREFIX']")
+def check_cookie_prefix() -> Messages:
+    """What browsers ask of a cookie with a prefix; one that does not comply they drop."""
+    settings = current_settings()
+    if settings is None:
+        return []
+    names = (django_settings.SESSION_COOKIE_NAME, settings.perm_cookie, settings.option_cookie)
+    prefixes = {prefix for prefix in ("__Host-", "__Secure-") if any(str(name).startswith(prefix) for name in names)}
+    found = [
+        error(18, f"A cookie with the prefix {prefix} {what}, or browsers drop it, and nobody can sign in.", hint)
+        for prefix in sorted(prefixes)
+        for is_wrong, what, hint in (
+            (not django_settings.SESSION_COOKIE_SECURE, "goes over TLS only", "Set SESSION_COOKIE_SECURE = True."),
+            (
+                prefix == "__Host-" and django_settings.SESSION_COOKIE_DOMAIN,
+                "has no domain",
+                "Leave SESSION_COOKIE_DOMAIN out, or use __Secure-.",
+            ),
+            (
+                prefix == "__Host-" and django_settings.SESSION_COOKIE_PATH != "/",
+                "is for the whole host",
+                "Leave SESSION_COOKIE_PATH out, or use __Secure-.",
+            ),
+        )
+        if is_wrong
+    ]
+    if not str(django_settings.SESSION_COOKIE_NAME).startswith(settings.cookie_prefix):
+        name = f"{settings.cookie_prefix}{django_settings.SESSION_COOKIE_NAME}"
+        what = f"COOKIE_PREFIX is {settings.cookie_prefix!r}, and SESSION_COOKIE_NAME does not begin with it."
+        found.append(error(19, what, f"Set SESSION_COOKIE_NAME = {name!r}: other packages read that setting too."))
+    return found
+
+
+@check("TYPED_SESSIONS['CONSENT'] or TYPED_SESSIONS['AUTH_EVENTS']")
+def check_paths() -> Messages:
+    """What dotted paths name is there, and of the right kind."""
+    settings = current_settings()
+    if settings is None:
+        return []
+    found = []
+    if settings.consent is not None and not callable(imported(settings.consent)):
+        what = f"CONSENT {settings.consent!r} names no function, so that nobody's consent is known."
+        found.append(error(24, what, "Set it to the dotted path of f(request) -> bool."))
+    for path in settings.auth_events:
+        cls = imported(path)
+        if not (isinstance(cls, type) and issubclass(cls, AuthEvents)):
+            what = f"AUTH_EVENTS names {path!r}, which is no subclass of typed_sessions.AuthEvents."
+            found.append(error(25, what, "Correct the path, or have the class inherit AuthEvents."))
+    return found
 
 
 @check("SESSION_SERIALIZER")

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ("type", models.CharField(max_length=100, verbose_name="session class")),
                 ("schema", models.PositiveIntegerField(verbose_name="version of the class")),
                 ("revision", models.PositiveBigIntegerField(verbose_name="revision")),
-                ("nonce", models.CharField(max_length=8)),
+                ("nonce", models.CharField(max_length=16)),
                 ("user", models.CharField(blank=True, max_length=255, null=True, verbose_name="user")),
                 ("created", models.BigIntegerField(verbose_name="created")),
                 ("modified", models.BigIntegerField(verbose_name="last modified")),

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from asgiref.sync import sync_to_async
 
+from ..exceptions import UnreadableRecord
 from ..formats import Format
 from ..states import EndReason
 from .record import Record, Tombstone
@@ -85,6 +86,17 @@ class Store(ABC):
         """Ids of live sessions, the one last used first."""
         raise self._cannot_list()
 
+    def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
+        """The records that are there, in the order of the ids. What is gone or cannot be read is left out."""
+        return [record for session_id in session_ids if (record := self._readable(session_id))]
+
+    def _readable(self, session_id: str) -> Record | None:
+        try:
+            found = self.load(session_id)
+        except UnreadableRecord:
+            return None
+        return found if isinstance(found, Record) else None
+
     def of_user(self, user: str, now: int) -> Sequence[str]:
         """Ids of the live sessions of a user, given as the primary key's text."""
         raise self._cannot_list()
@@ -121,6 +133,9 @@ class Store(ABC):
 
     async def anewest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
         return await sync_to_async(self.newest)(now, limit, offset)
+
+    async def aload_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
+        return await sync_to_async(self.load_many)(session_ids)
 
     async def aof_user(self, user: str, now: int) -> Sequence[str]:
         return await sync_to_async(self.of_user)(user, now)

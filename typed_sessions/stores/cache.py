@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 import msgspec
@@ -73,7 +73,13 @@ class CacheStore(Store):
             outcome = self._compare(record, base)
             if outcome is None:
                 outcome = self._put(record, is_held)
-                self._bury(base.id, EndReason.ROTATED, clock.now())
+                try:
+                    self._bury(base.id, EndReason.ROTATED, clock.now())
+                except StoreUnavailable:
+                    # Two live sessions for one browser would outlive the sign-out of one of them (REQ-S18).
+                    with suppress(StoreUnavailable), store_errors(self.alias):
+                        self._cache.delete(urn(record.id))
+                    raise
             return outcome
 
     def end(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:

@@ -104,6 +104,9 @@ class CachedDatabaseStore(Store):
     def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
         return self._database.newest(now, limit, offset)
 
+    def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
+        return self._database.load_many(session_ids)
+
     def of_user(self, user: str, now: int) -> Sequence[str]:
         return self._database.of_user(user, now)
 

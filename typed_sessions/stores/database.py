@@ -7,7 +7,7 @@ dies; compare-and-set is the ``WHERE`` of an ``UPDATE``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -43,6 +43,8 @@ _COLUMNS = (
     "end_reason",
 )
 _CLIENT = JSON.decoder(Client)
+_OWNER = 8
+"""Characters of the id that a row has besides its key."""
 _SWEEP = 1000
 """Rows removed by one statement."""
 
@@ -58,7 +60,7 @@ class DatabaseStore(Store):
         with _store_errors():
             # Not first(), which would have the database sort the one row that there can be.
             row = next(iter(self._rows.filter(pk=session_id).values_list(*_COLUMNS)), None)
-        return None if row is None else _found(dict(zip(_COLUMNS, row, strict=True)))
+        return None if row is None else _found(session_id, row)
 
     def create(self, record: Record) -> bool:
         with _store_errors():
@@ -67,7 +69,7 @@ class DatabaseStore(Store):
                     StoredSession(pk=record.id, **_columns(record)).save(using=self.alias, force_insert=True)
             except IntegrityError:
                 # Either the id is taken, or this very record was written and the reply lost.
-                return self._rows.filter(pk=record.id, revision=record.revision, nonce=record.nonce).exists()
+                return self._rows.filter(pk=record.id, revision=record.revision, nonce=_mark(record)).exists()
         return True
 
     def save(self, record: Record, base: Record) -> Outcome:
@@ -122,6 +124,15 @@ class DatabaseStore(Store):
         with _store_errors():
             return list(self._live(now).order_by("-seen", "-pk").values_list("pk", flat=True)[offset : offset + limit])
 
+    def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
+        found = {}
+        with _store_errors():
+            for row in self._rows.filter(pk__in=session_ids).values_list(*_COLUMNS):
+                with suppress(UnreadableRecord):
+                    found[row[0]] = _found(row[0], row)
+        there = (found.get(session_id) for session_id in session_ids)
+        return [record for record in there if isinstance(record, Record)]
+
     def of_user(self, user: str, now: int) -> Sequence[str]:
         with _store_errors():
             return list(self._live(now).filter(user=user).order_by("-expires", "-pk").values_list("pk", flat=True))
@@ -143,7 +154,7 @@ class DatabaseStore(Store):
         return self._rows.filter(expires__gt=now, end_reason="")
 
     def _as_it_was(self, base: Record) -> QuerySet[StoredSession]:
-        return self._rows.filter(pk=base.id, revision=base.revision, nonce=base.nonce, end_reason="")
+        return self._rows.filter(pk=base.id, revision=base.revision, nonce=_mark(base), end_reason="")
 
     def _what_came_first(self, record: Record, base: Record) -> Outcome:
         there = self.load(base.id)
@@ -152,13 +163,18 @@ class DatabaseStore(Store):
         return Saved(record) if (there.revision, there.nonce) == (record.revision, record.nonce) else Conflict(there)
 
 
+def _mark(record: Record) -> str:
+    """The nonce, and whose it is: a row that has got under another id opens nothing there (REQ-S06)."""
+    return record.nonce + record.id[-_OWNER:]
+
+
 def _columns(record: Record) -> dict[str, Any]:
     return {
         "mode": record.mode.value,
         "type": record.type,
         "schema": record.schema,
         "revision": record.revision,
-        "nonce": record.nonce,
+        "nonce": _mark(record),
         "user": record.user,
         "created": record.created,
         "modified": record.modified,
@@ -187,9 +203,13 @@ def _buried(reason: EndReason, now: int) -> dict[str, Any]:
     }
 
 
-def _found(row: dict[str, Any]) -> Record | Tombstone:
-    session_id, reason = row["id"], row.pop("end_reason")
+def _found(session_id: str, columns: Sequence[Any]) -> Record | Tombstone:
+    row = dict(zip(_COLUMNS, columns, strict=True))
+    reason, mark = row.pop("end_reason"), row["nonce"]
+    if row["id"] != session_id or not (reason or mark.endswith(session_id[-_OWNER:])):
+        raise UnreadableRecord(f"Session {session_id}: the stored row is that of another session")
     try:
+        row["nonce"] = mark[:-_OWNER]
         if reason:
             return Tombstone(format=FORMAT, ended=row["modified"], reason=EndReason(reason))
         client = _CLIENT.decode(row.pop("client") or "{}")

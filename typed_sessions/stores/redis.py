@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,6 +110,12 @@ class RedisStore(Store):
 
     async def anewest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
         return await adrive(self._listing(now, limit, offset))
+
+    def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
+        return drive(self._loading_many(session_ids))
+
+    async def aload_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
+        return await adrive(self._loading_many(session_ids))
 
     def of_user(self, user: str, now: int) -> Sequence[str]:
         return _texts(self._execute(self._of_user(user, now)))
@@ -250,6 +256,21 @@ class RedisStore(Store):
         return _texts(
             member for member, expires in zip(page, expiries, strict=True) if expires and float(expires) > now
         )
+
+    def _loading_many(self, session_ids: Sequence[str]) -> Flow[Sequence[Record]]:
+        keys = [self._key(session_id) for session_id in session_ids]
+        if self._is_cluster:
+            values = []
+            for key in keys:  # they are in different slots
+                value = yield self._step(Command("GET", (key,)))
+                values.append(value)
+        else:
+            values = (yield self._step(Command("MGET", tuple(keys)))) if keys else []
+        found = []
+        for session_id, value in zip(session_ids, values, strict=True):
+            with suppress(UnreadableRecord):
+                found.append(self._found(session_id, value))
+        return [record for record in found if isinstance(record, Record)]
 
     def _of_user(self, user: str, now: int) -> Command:
         return Command("ZREVRANGEBYSCORE", (self._user_key(user),), ("+inf", f"({now}"))

@@ -1,0 +1,55 @@
+"""What Django's error mail and debug page do not show: cookies and headers that open sessions (REQ-S85)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.http import HttpRequest
+from django.views.debug import SafeExceptionReporterFilter
+
+from . import conf, tokens
+
+_WORDS = re.compile(rf"(?<![0-9a-z])[0-9a-z]{{{tokens.LENGTH}}}(?![0-9a-z])")
+STOCK = "django.views.debug.SafeExceptionReporterFilter"
+
+
+class TypedSessionExceptionReporterFilter(SafeExceptionReporterFilter):
+    """Django's own filter, which knows ``SESSION_COOKIE_NAME`` alone, and ours.
+
+    The middleware puts it on each request of a project that has no filter of its own. One that has one lets it inherit
+    this.
+    """
+
+    def cleanse_setting(self, key: Any, value: Any) -> Any:
+        if isinstance(key, str) and (key.startswith("HTTP_X_SS_") or key in _cookies()):
+            return self.cleansed_substitute
+        return super().cleanse_setting(key, value)
+
+    def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> Any:
+        shown = super().get_traceback_frame_variables(request, tb_frame)
+        return [(name, self.cleansed_substitute if _holds_token(value) else value) for name, value in shown]
+
+
+def protect(request: HttpRequest) -> None:
+    """Has reports of errors in this request go through the filter, unless the project has one of its own."""
+    if django_settings.DEFAULT_EXCEPTION_REPORTER_FILTER == STOCK:
+        request.exception_reporter_filter = _FILTER  # where Django looks for it
+
+
+_FILTER = TypedSessionExceptionReporterFilter()
+
+
+def _cookies() -> tuple[str, ...]:
+    settings = conf.settings()
+    return (django_settings.SESSION_COOKIE_NAME, settings.perm_cookie, settings.option_cookie)
+
+
+def _holds_token(value: object) -> bool:
+    """Whether the value of a variable has a genuine token among its words, in whatever it is wrapped in."""
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception:  # of an object that cannot even be shown
+        return False
+    return any(tokens.read(word) for word in _WORDS.findall(text))

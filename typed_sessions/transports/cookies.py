@@ -1,0 +1,172 @@
+"""Tokens in cookies: a temporary one, a permanent one, and the option that says which of them is in use."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from django.conf import settings as django_settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.http import http_date
+
+from .. import conf, consent, tokens
+from ..conf import BROWSER_LIMIT
+from ..states import SessionMode
+from ..tokens import Token
+from .presented import Presented, Source
+
+USER = "X-UAId"
+"""Tells a proxy whose request it is. Never read."""
+
+logger = logging.getLogger("django.security.typed_sessions")
+
+
+class Cookies:
+    """The transport of browsers."""
+
+    source = Source.COOKIE
+
+    def read(self, request: HttpRequest) -> Presented:
+        """The option cookie only says where to look; anything but ``perm`` means temporary (REQ-S29)."""
+        cookies = request.COOKIES
+        mode, other = SessionMode.TEMP, SessionMode.PERM
+        if cookies.get(conf.settings().option_cookie) == SessionMode.PERM.value:
+            mode, other = other, mode
+        if twice := _sent_twice(request):
+            logger.warning("The cookie %s came twice with different values, so none of ours counts", twice)
+            return Presented(self.source, mode, is_ambiguous=True)
+        return Presented(self.source, mode, cookies.get(name_of(mode)), cookies.get(name_of(other)))
+
+    def write(
+        self,
+        request: HttpRequest,
+        response: HttpResponseBase,
+        token: Token,
+        *,
+        max_age: int | None,
+        user: str | None,
+        signed_in: bool,
+    ) -> None:
+        """Sets the cookie of a stored session, and makes the others agree with it.
+
+        At sign-in both cookies get new tokens, so that none from before is left; that of the other mode opens nothing.
+        """
+        settings = conf.settings()
+        option = settings.option_cookie
+        perm, temp = name_of(SessionMode.PERM), name_of(SessionMode.TEMP)
+        if settings.user_cookie:
+            _tell_user(request, response, user, max_age)
+        if token.mode is SessionMode.PERM:
+            _set(response, perm, token.text, max_age)
+            _set(response, option, token.mode.value, max_age)
+            if signed_in:
+                _set(response, temp, tokens.issue_blank(SessionMode.TEMP), None)
+            return
+        _set(response, temp, token.text, max_age)
+        was_permanent = request.COOKIES.get(option) == SessionMode.PERM.value
+        if perm in request.COOKIES and (signed_in or was_permanent):
+            _renew(request, response)
+        if signed_in:
+            _set(response, option, token.mode.value, _browser_limit(settings.perm_seconds))
+        elif was_permanent:
+            _delete(response, option)
+
+    def expire(self, request: HttpRequest, response: HttpResponseBase) -> bool:
+        """Deletes those of our cookies that the browser sent."""
+        names = (name_of(SessionMode.TEMP), name_of(SessionMode.PERM), conf.settings().option_cookie, USER)
+        sent = [name for name in names if name in request.COOKIES]
+        for name in sent:
+            _delete(response, name)
+        if sent and (types := conf.settings().clear_site_data):
+            response["Clear-Site-Data"] = ", ".join(f'"{each}"' for each in types)
+        return bool(sent)
+
+    def finish(self, request: HttpRequest, response: HttpResponseBase, stale: SessionMode | None) -> bool:
+        """Gives every browser a permanent cookie, if the project wants that and the visitor has nothing against it.
+
+        The cookie that names the user goes when nobody is signed in any more.
+        """
+        settings, perm = conf.settings(), name_of(SessionMode.PERM)
+        tells = stale is not None and USER in request.COOKIES
+        if tells:
+            _delete(response, USER)
+        if settings.permanent_id != "always" or perm in response.cookies:
+            return tells
+        if (perm in request.COOKIES and stale is not SessionMode.PERM) or not consent.is_given(request):
+            return tells
+        _set(response, perm, tokens.issue_blank(SessionMode.PERM), settings.perm_seconds)
+        return True
+
+
+def name_of(mode: SessionMode) -> str:
+    return conf.settings().perm_cookie if mode is SessionMode.PERM else django_settings.SESSION_COOKIE_NAME
+
+
+def permanent_token(request: HttpRequest) -> Token | None:
+    """What the permanent cookie holds, whether or not it opens a session."""
+    return tokens.read(request.COOKIES.get(name_of(SessionMode.PERM)))
+
+
+def _sent_twice(request: HttpRequest) -> str | None:
+    """The cookie of ours that came with two values, of which no order says which one is ours (REQ-S27)."""
+    header = request.META.get("HTTP_COOKIE", "")
+    for name in (name_of(SessionMode.TEMP), name_of(SessionMode.PERM), conf.settings().option_cookie):
+        if header.count(name) > 1 and len(set(_values(header, name))) > 1:
+            return name
+    return None
+
+
+def _values(header: str, name: str) -> list[str]:
+    pairs = (part.partition("=") for part in header.split(";"))
+    return [value.strip() for key, _, value in pairs if key.strip() == name]
+
+
+def _renew(request: HttpRequest, response: HttpResponseBase) -> None:
+    """Nothing of an old permanent cookie stays: it goes, or is replaced by one that opens nothing."""
+    if conf.settings().permanent_id == "always" and consent.is_given(request):
+        blank = tokens.issue_blank(SessionMode.PERM)
+        _set(response, name_of(SessionMode.PERM), blank, conf.settings().perm_seconds)
+    else:
+        _delete(response, name_of(SessionMode.PERM))
+
+
+def _tell_user(request: HttpRequest, response: HttpResponseBase, user: str | None, max_age: int | None) -> None:
+    if user is not None and consent.is_given(request):
+        _set(response, USER, user, max_age)
+    elif USER in request.COOKIES:
+        _delete(response, USER)
+
+
+def _browser_limit(seconds: int) -> int:
+    return min(seconds, int(BROWSER_LIMIT.total_seconds()))
+
+
+def _set(response: HttpResponseBase, name: str, value: str, max_age: int | None) -> None:
+    expires = None
+    if max_age is not None:
+        max_age = _browser_limit(max_age)
+        expires = http_date(time.time() + max_age)
+    response.set_cookie(
+        name,
+        value,
+        max_age=max_age,
+        expires=expires,
+        domain=django_settings.SESSION_COOKIE_DOMAIN,
+        path=django_settings.SESSION_COOKIE_PATH,
+        secure=django_settings.SESSION_COOKIE_SECURE or False,
+        httponly=django_settings.SESSION_COOKIE_HTTPONLY or False,
+        samesite=django_settings.SESSION_COOKIE_SAMESITE,
+    )
+
+
+def _delete(response: HttpResponseBase, name: str) -> None:
+    response.delete_cookie(
+        name,
+        path=django_settings.SESSION_COOKIE_PATH,
+        domain=django_settings.SESSION_COOKIE_DOMAIN,
+        samesite=django_settings.SESSION_COOKIE_SAMESITE,
+    )
+    if django_settings.SESSION_COOKIE_SECURE:
+        # A browser does not let an insecure response remove a secure cookie.
+        response.cookies[name]["secure"] = True

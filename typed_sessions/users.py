@@ -1,0 +1,161 @@
+"""Who ``request.user`` is: the session's user, if the account is still good for it, and what happens if it is not.
+
+Django's middleware looks whether a user is cached on the request before it asks. What it finds there is this.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import sync_to_async
+from django.contrib import auth
+from django.db import router, transaction
+from django.http import HttpRequest
+
+from . import snapshots
+from .backends.base import SessionStore
+from .flows import Step
+from .live import live_sessions
+from .states import EndReason
+from .transports import Source
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+logger = logging.getLogger("typed_sessions")
+
+CACHED, ASYNC_CACHED = "_cached_user", "_acached_user"
+"""Where ``django.contrib.auth.middleware`` keeps the user of a request."""
+
+
+class UserAttribute:
+    """Put on ``HttpRequest`` as ``_cached_user`` by the app, so that ``request.user`` is what ``resolve`` answers."""
+
+    def __get__(self, request: HttpRequest | None, owner: type | None = None) -> Self | Any:
+        if request is None:
+            return self
+        kept = request.__dict__
+        engine = kept.get("session")
+        if not isinstance(engine, SessionStore):
+            raise AttributeError(CACHED)  # Django goes on by itself
+        if ASYNC_CACHED not in kept:
+            kept[CACHED] = resolve(request, engine)
+        else:
+            kept[CACHED] = kept[ASYNC_CACHED]
+        return kept[CACHED]
+
+
+def resolve(request: HttpRequest, engine: SessionStore) -> Any:
+    """The user of the session, which ends if that is gone, inactive, or has another password (REQ-S58, REQ-S59)."""
+    user = snapshots.user_of(engine)
+    if user is not None:
+        return user
+    with engine.flushing_because(EndReason.PASSWORD_CHANGED):
+        user = auth.get_user(request)
+    if not user.is_anonymous:
+        snapshots.renew(engine, user)
+    elif engine.facts.is_authenticated and _is_gone(engine):
+        with engine.flushing_because(EndReason.USER_INACTIVE):
+            engine.flush()
+    _refuse_if_ended(engine)
+    return user
+
+
+async def aresolve(request: HttpRequest, engine: SessionStore) -> Any:
+    """``resolve`` for async code."""
+    user = await snapshots.auser_of(engine)
+    if user is not None:
+        return user
+    with engine.flushing_because(EndReason.PASSWORD_CHANGED):
+        user = await auth.aget_user(request)
+    if not user.is_anonymous:
+        await snapshots.arenew(engine, user)
+    elif engine.facts.is_authenticated and await sync_to_async(_is_gone)(engine):
+        with engine.flushing_because(EndReason.USER_INACTIVE):
+            await engine.aflush()
+    _refuse_if_ended(engine)
+    return user
+
+
+def verifying(request: HttpRequest) -> Step:
+    """Makes sure that the session's user may still use it, if Django's ``AuthenticationMiddleware`` is in use."""
+    return Step(_verify, _averify, (request,))
+
+
+def _verify(request: HttpRequest) -> None:
+    if hasattr(request, "user"):
+        getattr(request, CACHED)
+
+
+async def _averify(request: HttpRequest) -> None:
+    if hasattr(request, "auser"):
+        await _auser(request)
+
+
+def install_async(request: HttpRequest) -> None:
+    """Makes ``request.auser()`` answer what ``aresolve`` does; there is no other way in between."""
+    if hasattr(request, "auser") and ASYNC_CACHED not in request.__dict__:
+        request.auser = partial(_auser, request)
+
+
+async def _auser(request: HttpRequest) -> Any:
+    kept = request.__dict__
+    if ASYNC_CACHED not in kept:
+        engine = kept.get("session")
+        if CACHED in kept:
+            kept[ASYNC_CACHED] = kept[CACHED]
+        elif isinstance(engine, SessionStore):
+            kept[ASYNC_CACHED] = await aresolve(request, engine)
+        else:
+            kept[ASYNC_CACHED] = await auth.aget_user(request)
+    return kept[ASYNC_CACHED]
+
+
+def _is_gone(engine: SessionStore) -> bool:
+    """Whether the account is deleted or inactive, by the database that is written to: a replica may not have heard of
+    it yet, and a backend that a release has taken away may come back.
+    """
+    model = auth.get_user_model()
+    try:
+        key = model._meta.pk.to_python(engine[auth.SESSION_KEY])
+    except Exception:  # of another user model, say; to_python raises what it likes
+        return True
+    account: Any = model._base_manager.using(router.db_for_write(model)).filter(pk=key).first()
+    return account is None or not getattr(account, "is_active", True)
+
+
+def _refuse_if_ended(engine: SessionStore) -> None:
+    """A client that says by header who it is gets an error, and never the rights of a visitor (REQ-S20)."""
+    reason = engine.facts.end_reason
+    if engine.source is Source.HEADER and engine.is_flushed and reason is not None:
+        raise engine.refuse(reason.value)
+
+
+# Receivers of the user model's signals
+
+
+def end_if_inactive(sender: object, instance: Any, using: str, raw: bool = False, **kwargs: object) -> None:
+    """Ends the sessions of an account that has been switched off, when that is committed."""
+    if not raw and not getattr(instance, "is_active", True):
+        _end_on_commit(instance, using)
+
+
+def end_if_deleted(sender: object, instance: Any, using: str, **kwargs: object) -> None:
+    """Ends the sessions of an account that has been deleted, when that is committed (REQ-S94)."""
+    _end_on_commit(instance, using)
+
+
+def _end_on_commit(user: Any, using: str) -> None:
+    key = user._meta.pk.value_to_string(user)
+    transaction.on_commit(partial(_end_all, key), using=using)
+
+
+def _end_all(key: str) -> None:
+    if not live_sessions.can_list:
+        return  # the next request of each of them finds out
+    try:
+        live_sessions.end_for_user(key, reason=EndReason.USER_INACTIVE)
+    except Exception:
+        logger.exception("The sessions of user %s could not be ended; each ends with its next request", key)
