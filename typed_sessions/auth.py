@@ -184,7 +184,7 @@ def _admitting(request: HttpRequest | None, user: AbstractBaseUser) -> Flow[None
 def _validating(request: HttpRequest | None, user: AbstractBaseUser) -> Flow[None]:
     """Asks ``validate`` of the session and of the events classes, once for a sign-in. Raises ``SignInRefused``."""
     engine = getattr(request, "session", None)
-    if not isinstance(engine, SessionStore) or user.__dict__.get(_VALIDATED) == id(engine):
+    if not isinstance(engine, SessionStore) or engine.is_disabled or user.__dict__.get(_VALIDATED) == id(engine):
         return
     session = yield Step(engine.open, engine.aopen)
     reason = yield from hooks.ask("validate", session, request, user)

@@ -48,8 +48,9 @@ def session_disabled(view: V) -> V:
 def recent_auth_required(seconds: int, url: str | None = None) -> Callable[[V], V]:
     """The view asks for a sign-in that is at most ``seconds`` old, whoever the user is.
 
-    Others are sent to ``url`` (a path or the name of a URL, by default ``LOGIN_URL``) with ``next``, and come back from
-    there; ``typed_sessions.views.ConfirmPasswordView`` asks for the password alone. A view of REST framework, and one
+    Whoever is signed in for longer is sent to ``url`` (a path or the name of a URL, by default ``LOGIN_URL``) with
+    ``next``, and comes back from there; ``typed_sessions.views.ConfirmPasswordView`` asks for the password alone.
+    Whoever is not signed in is sent to ``LOGIN_URL``. A view of REST framework, and one
     whose request has its session by header, answers with 403 and the code ``reauthentication_required``, or with 401 if
     nobody is signed in. Raises ``TypeError`` for anything but a number of seconds.
     """
@@ -82,7 +83,8 @@ def is_recent(session: TypedSession, seconds: int) -> bool:
 
 def _refused(request: HttpRequest, session: TypedSession, url: str | None, is_api: bool) -> HttpResponseBase:
     if not is_api and engine_of(request).source is Source.COOKIE:
-        return redirect_to_login(request.get_full_path(), resolve_url(url or django_settings.LOGIN_URL))
+        there = url if url and session.is_authenticated else django_settings.LOGIN_URL
+        return redirect_to_login(request.get_full_path(), resolve_url(there))
     if session.is_authenticated:
         said = {"detail": "Sign in again to do this.", "code": "reauthentication_required"}
         return JsonResponse(said, status=403)

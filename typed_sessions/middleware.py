@@ -71,7 +71,7 @@ class TypedSessionMiddleware(SessionMiddleware):
         presented = transports.read(request)
         session = self.SessionStore(presented.token)
         if isinstance(session, SessionStore):
-            session.bind(request, presented, users.verifying(request))
+            session.bind(request, presented, users.VERIFYING)
             debug.protect(request)
             if presented.source is Source.HEADER:
                 # No page of another site can send these headers, and cookies do not count beside them.

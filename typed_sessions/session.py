@@ -132,6 +132,8 @@ class SessionFacts(Protocol):
     @property
     def is_authenticated(self) -> bool: ...
     @property
+    def was_authenticated(self) -> bool: ...
+    @property
     def client(self) -> Client | None: ...
 
     def time(self, name: Literal["created", "authenticated", "modified", "seen", "expires"]) -> int | None: ...
@@ -145,7 +147,7 @@ class _Detached:
     status = SessionStatus.FRESH
     end_reason = None
     is_stored = False
-    is_authenticated = False
+    is_authenticated = was_authenticated = False
     client = None
 
     def time(self, name: str) -> None:
@@ -238,6 +240,13 @@ class TypedSession:
     def is_authenticated(self) -> bool:
         """Whether Django's own auth keys are in the session: there is no second truth."""
         return self._known.is_authenticated
+
+    @property
+    def was_authenticated(self) -> bool:
+        """Whether a user is signed in by what is stored: in ``on_authenticated`` it tells a new proof of who the same
+        user is, such as a confirmed password, from a visitor who signs in.
+        """
+        return self._known.was_authenticated
 
     @property
     def created_at(self) -> datetime | None:

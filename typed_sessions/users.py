@@ -79,11 +79,6 @@ async def aresolve(request: HttpRequest, engine: SessionStore) -> Any:
     return user
 
 
-def verifying(request: HttpRequest) -> Step:
-    """Makes sure that the session's user may still use it, if Django's ``AuthenticationMiddleware`` is in use."""
-    return Step(_verify, _averify, (request,))
-
-
 def _verify(request: HttpRequest) -> None:
     if hasattr(request, "user"):
         getattr(request, CACHED)
@@ -92,6 +87,10 @@ def _verify(request: HttpRequest) -> None:
 async def _averify(request: HttpRequest) -> None:
     if hasattr(request, "auser"):
         await _auser(request)
+
+
+VERIFYING = Step(_verify, _averify)
+"""Makes sure that the session's user may still use it, if Django's ``AuthenticationMiddleware`` is in use."""
 
 
 def install_async(request: HttpRequest) -> None:

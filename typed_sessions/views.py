@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.mixins import LoginRequiredMixin
@@ -20,9 +20,14 @@ from .forms import ConfirmPasswordForm
 from .session import engine_of
 from .states import SessionMode
 
+if TYPE_CHECKING:
+    _FormView = FormView[ConfirmPasswordForm]
+else:
+    _FormView = FormView  # Django's own cannot be subscripted
+
 
 @method_decorator([sensitive_post_parameters(), csrf_protect, never_cache], name="dispatch")
-class ConfirmPasswordView(LoginRequiredMixin, RedirectURLMixin, FormView[ConfirmPasswordForm]):
+class ConfirmPasswordView(LoginRequiredMixin, RedirectURLMixin, _FormView):
     """For ``recent_auth_required``. A right password is a new sign-in, of the same kind and with all that belongs to
     one; after a wrong one everything is as it was. Goes on to ``next``, or to ``LOGIN_REDIRECT_URL``.
     """

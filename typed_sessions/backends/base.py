@@ -28,7 +28,7 @@ from ..flows import Flow, Step, adrive, drive
 from ..session import TypedSession, attach
 from ..states import EndReason, SessionMode, SessionStatus
 from ..stores.base import Conflict, Gone, Outcome, Store
-from ..stores.record import Record, Tombstone
+from ..stores.record import FORMAT, GRACE, Record, Tombstone
 from ..tokens import Token
 from ..transports import Presented, Source
 from ..working_copy import Content, WorkingCopy
@@ -111,8 +111,8 @@ class SessionStore(SessionBase):
         """Makes this the session of ``request``, to be committed when its response is known.
 
         ``presented`` is what the request has shown, the key among it. What it opens in the other mode ends when this
-        client signs in or out. ``verifying`` is done once, before anybody gets to see the typed session of a user: it
-        makes sure that the account is still good for it, and ends it if not.
+        client signs in or out. ``verifying`` is done once, with the request, before anybody gets to see the typed
+        session of a user: it makes sure that the account is still good for it, and ends it if not.
         """
         self._request = weakref.ref(request)
         self._verifying = verifying
@@ -140,6 +140,11 @@ class SessionStore(SessionBase):
             return None
         token = tokens.read(presented.token)
         return None if token and token.is_blank else presented.mode
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether the view that is running has no session."""
+        return self._is_disabled
 
     @contextmanager
     def disabled(self) -> Iterator[None]:
@@ -226,22 +231,20 @@ class SessionStore(SessionBase):
         return await adrive(self._showing())
 
     def open(self) -> TypedSession:
-        """``typed_session`` for who is about to change whose it is: its user is not verified, now or later."""
-        self._verifying = None
-        return self.typed_session
+        """``typed_session`` for who is about to change whose it is, so that its user need not be verified."""
+        return drive(self._showing(verifies=False))
 
     async def aopen(self) -> TypedSession:
-        self._verifying = None
-        return await self.aget_typed_session()
+        return await adrive(self._showing(verifies=False))
 
-    def _showing(self) -> Flow[TypedSession]:
+    def _showing(self, verifies: bool = True) -> Flow[TypedSession]:
         self.accessed = True
         self._check_is_allowed()
         if self._copy is None:
             yield from self._opening()
-        if self._verifying is not None and self._facts.is_authenticated:
+        if verifies and self._verifying is not None and self._facts.is_authenticated:
             verifying, self._verifying = self._verifying, None
-            yield verifying
+            yield verifying._replace(args=(self.request,))
         return self._typed()
 
     def _typed(self) -> TypedSession:
@@ -384,12 +387,15 @@ class SessionStore(SessionBase):
 
     def _found_nothing(self, status: SessionStatus, reason: EndReason | None = None) -> None:
         # The key is forgotten: a token that opens nothing is never adopted (REQ-S03).
+        had_key = self._key is not None
         self._set_key(None)
         self._facts.status = status
         self._facts.end_reason = reason
         self._facts.bag = None
         self._copy = self._new_copy(None)
-        if self.source is Source.HEADER:  # never a fallback: who says who they are is that, or nobody (REQ-S20)
+        if (
+            had_key and self.source is Source.HEADER
+        ):  # never a fallback: who says who they are is that, or nobody (REQ-S20)
             raise self.refuse(reason.value if reason else status.value)
 
     def _finding(self, session_key: str | None) -> Flow[bool]:
@@ -532,6 +538,7 @@ class SessionStore(SessionBase):
                 yield pause
             copy = self._opened
             assert copy.record is not None
+            self._refuse_what_is_over(copy.record)
             content = content or copy.content(self._facts.bag)
             if content is None:
                 if not (yield from self._touching(copy.record)):
@@ -554,6 +561,8 @@ class SessionStore(SessionBase):
                 yield pause
             copy = self._opened
             assert copy.record is not None
+            if not self._authenticated_now:
+                self._refuse_what_is_over(copy.record)
             record = self._next_record(copy.content(self._facts.bag) or _content_of(copy.record), copy.record)
             outcome = yield Step(self.store.replace, self.store.areplace, (record, copy.record))
             if isinstance(outcome, Gone) and self._authenticated_now:
@@ -591,6 +600,12 @@ class SessionStore(SessionBase):
         if tombstone is not None:
             self._facts.status, self._facts.end_reason = tombstone.reason.status, tombstone.reason
         return UpdateError(f"Session {session_id} ended while this request was using it; its changes were not saved.")
+
+    def _refuse_what_is_over(self, record: Record) -> None:
+        """A session that was loaded in time, and has expired since, is not brought back by who held it for so long."""
+        reason = record.overdue(clock.now() - GRACE)
+        if reason is not None:
+            raise self._gone(Tombstone(format=FORMAT, ended=record.expires, reason=reason))
 
     def _touching(self, record: Record) -> Flow[bool]:
         now = clock.now()
@@ -681,6 +696,7 @@ class SessionStore(SessionBase):
     def begin_authenticated(self, mode: SessionMode) -> None:
         """Called at sign-in: the session gets a new token of ``mode`` when it is stored."""
         self._authenticated_now = self.has_signed_in = True
+        self._verifying = None  # whoever signs in is good for it
         self._facts.signed_in = clock.now()
         self._issue(mode if self.is_bound else self.mode)
         self.modified = True

@@ -116,8 +116,8 @@ def check_authentication_order() -> Messages:
     return [
         warning(
             58,
-            "TypedSessionAuthentication is not the first of DEFAULT_AUTHENTICATION_CLASSES: of a request with a session of "
-            "one user and credentials of another, the other's count, and nobody is told.",
+            "TypedSessionAuthentication is not the first of DEFAULT_AUTHENTICATION_CLASSES: of a request with a "
+            "session of one user and credentials of another, the other's count, and nobody is told.",
             f"Put {ours!r} first.",
         )
     ]

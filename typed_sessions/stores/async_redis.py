@@ -155,10 +155,11 @@ def _abandon(client: Any) -> None:
     All of this is private to redis-py: what is not there any more is left to the garbage collector.
     """
     for connection in _connections_of(client):
-        transport = getattr(getattr(connection, "_writer", None), "transport", None)
+        transport: Any = getattr(getattr(connection, "_writer", None), "transport", None)
         sock = getattr(transport, "_sock", None)
         if sock is not None:
             sock.close()
+            transport._sock, transport._closing = None, True  # so that neither of them complains
         with suppress(AttributeError):
             connection._reader = connection._writer = None  # so that it does not complain of not having been closed
     if isinstance(client, ClusterClient):

@@ -29,14 +29,14 @@ class Cookies:
 
     def read(self, request: HttpRequest) -> Presented:
         """The option cookie only says where to look; anything but ``perm`` means temporary (REQ-S29)."""
-        cookies = request.COOKIES
-        mode, other = SessionMode.TEMP, SessionMode.PERM
-        if cookies.get(conf.settings().option_cookie) == SessionMode.PERM.value:
-            mode, other = other, mode
-        if twice := _sent_twice(request):
+        settings, cookies = conf.settings(), request.COOKIES
+        option, temp, perm = settings.option_cookie, django_settings.SESSION_COOKIE_NAME, settings.perm_cookie
+        if twice := _sent_twice(request.META.get("HTTP_COOKIE", ""), (temp, perm, option)):
             logger.warning("The cookie %s came twice with different values, so none of ours counts", twice)
-            return Presented(self.source, mode, is_ambiguous=True)
-        return Presented(self.source, mode, cookies.get(name_of(mode)), cookies.get(name_of(other)))
+            return Presented(Source.COOKIE, SessionMode.TEMP, is_ambiguous=True)
+        if cookies.get(option) == "perm":
+            return Presented(Source.COOKIE, SessionMode.PERM, cookies.get(perm), cookies.get(temp))
+        return Presented(Source.COOKIE, SessionMode.TEMP, cookies.get(temp), cookies.get(perm))
 
     def write(
         self,
@@ -108,10 +108,9 @@ def permanent_token(request: HttpRequest) -> Token | None:
     return tokens.read(request.COOKIES.get(name_of(SessionMode.PERM)))
 
 
-def _sent_twice(request: HttpRequest) -> str | None:
+def _sent_twice(header: str, names: tuple[str, ...]) -> str | None:
     """The cookie of ours that came with two values, of which no order says which one is ours (REQ-S27)."""
-    header = request.META.get("HTTP_COOKIE", "")
-    for name in (name_of(SessionMode.TEMP), name_of(SessionMode.PERM), conf.settings().option_cookie):
+    for name in names:
         if header.count(name) > 1 and len(set(_values(header, name))) > 1:
             return name
     return None
