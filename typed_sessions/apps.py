@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from django.apps import AppConfig, apps
-from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.db.models import Model
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import Signal
 from django.http import HttpRequest
@@ -20,19 +21,28 @@ class TypedSessionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import auth, checks, users  # models must be loaded before
+        from . import auth, checks, debug, users  # models must be loaded before
         from .access import SessionAttribute
 
         checks.register()
         HttpRequest.typed_session = SessionAttribute()  # type: ignore[attr-defined]  # what TypedRequest declares
         setattr(HttpRequest, users.CACHED, users.UserAttribute())
+        setattr(HttpRequest, "exception_reporter_filter", debug.FilterAttribute())  # noqa: B010  # a type checker minds
         _connect_first(user_logged_in, auth.begin, "typed_sessions.login")
         user_logged_out.connect(auth.end, dispatch_uid="typed_sessions.logout")
-        model = settings.AUTH_USER_MODEL
-        post_save.connect(users.end_if_inactive, sender=model, dispatch_uid="typed_sessions.inactive")
+        for model in _user_models():
+            post_save.connect(users.end_if_inactive, sender=model, dispatch_uid="typed_sessions.inactive")
+            post_delete.connect(users.end_if_deleted, sender=model, dispatch_uid="typed_sessions.deleted")
         if apps.is_installed("drf_spectacular"):
             from .rest_framework import schema  # noqa: F401  # its classes are known once they are defined
-        post_delete.connect(users.end_if_deleted, sender=model, dispatch_uid="typed_sessions.deleted")
+
+
+def _user_models() -> list[type[Model]]:
+    """The user model, its proxies and its children, each of which sends its signals by itself.
+
+    Without a sender, every model's deletions would have to load what they delete.
+    """
+    return [model for model in apps.get_models() if issubclass(model, get_user_model())]
 
 
 def _connect_first(signal: Signal, receiver: Callable[..., Any], uid: str) -> None:

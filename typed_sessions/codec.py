@@ -259,9 +259,12 @@ class SessionCodec(Generic[S]):
                 raise SessionFieldError(path + self._where(name, value, error), _said(error)) from error
             # What is equal is of equal types, but for numbers: an int equals a Decimal, and is written differently.
             # What is Any comes back as plain values, which a check warns of.
-            is_other = again != value or (name in self._with_decimals and self.format.dumps(again) != bytes(raw))
-            if is_other and name not in self._with_any:
-                _compare(value, again, path)
+            try:
+                is_other = again != value or (name in self._with_decimals and self.format.dumps(again) != bytes(raw))
+                if is_other and name not in self._with_any:
+                    _compare(value, again, path)
+            except RecursionError as error:  # dataclasses compare more shallowly than the codec reads
+                raise SessionFieldError(path, "is nested too deep") from error
 
     def _where(self, name: str, value: object, error: Exception) -> str:
         """The path to what a decoder refused. It says ``[...]`` for every key, so the keys are found by trying them."""

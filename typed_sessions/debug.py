@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest
-from django.views.debug import SafeExceptionReporterFilter
+from django.views.debug import SafeExceptionReporterFilter, get_default_exception_reporter_filter
 
 from . import conf, tokens
 
@@ -18,8 +18,7 @@ STOCK = "django.views.debug.SafeExceptionReporterFilter"
 class TypedSessionExceptionReporterFilter(SafeExceptionReporterFilter):
     """Django's own filter, which knows ``SESSION_COOKIE_NAME`` alone, and ours.
 
-    The middleware puts it on each request of a project that has no filter of its own. One that has one lets it inherit
-    this.
+    The app puts it on the requests of a project that has no filter of its own. One that has one lets it inherit this.
     """
 
     def cleanse_setting(self, key: Any, value: Any) -> Any:
@@ -32,10 +31,16 @@ class TypedSessionExceptionReporterFilter(SafeExceptionReporterFilter):
         return [(name, self.cleansed_substitute if _holds_token(value) else value) for name, value in shown]
 
 
-def protect(request: HttpRequest) -> None:
-    """Has reports of errors in this request go through the filter, unless the project has one of its own."""
-    if django_settings.DEFAULT_EXCEPTION_REPORTER_FILTER == STOCK:
-        request.exception_reporter_filter = _FILTER  # where Django looks for it
+class FilterAttribute:
+    """``request.exception_reporter_filter``, where Django looks for the filter before it takes the project's.
+
+    Put on ``HttpRequest`` by the app, since a request may fail before it has come to any middleware.
+    """
+
+    def __get__(self, request: HttpRequest | None, owner: type | None = None) -> SafeExceptionReporterFilter:
+        if django_settings.DEFAULT_EXCEPTION_REPORTER_FILTER == STOCK:
+            return _FILTER
+        return get_default_exception_reporter_filter()
 
 
 _FILTER = TypedSessionExceptionReporterFilter()

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
@@ -23,7 +24,8 @@ class LiveSessions:
     """The sessions of the project's engine. What is answered is typed, belongs to no request, and is not saved.
 
     ``user`` is a user or a primary key, and ids are those of ``typed_session.id``. The ``cache`` engine cannot list:
-    what needs that raises ``NotImplementedError`` there. ``StoreUnavailable`` if the store does not answer.
+    what needs that raises ``NotImplementedError`` there. ``StoreUnavailable`` if the store does not answer, and
+    Django's ``ValidationError`` for what can be no primary key of the user model.
     """
 
     def get(self, session_id: str) -> Any:
@@ -131,5 +133,8 @@ def _is_live(found: object) -> bool:
 
 
 def _key_of(user: object) -> str:
-    """The primary key as records have it, which is how Django's auth keys have it."""
-    return str(user._meta.pk.value_to_string(user)) if isinstance(user, Model) else str(user)
+    """The primary key as records have it, which is how Django's auth keys have it (REQ-S60)."""
+    model: Any = get_user_model()
+    if not isinstance(user, Model):
+        user = model(pk=model._meta.pk.to_python(user))  # a UUID, for one, may be written in many ways
+    return str(user._meta.pk.value_to_string(user))

@@ -21,7 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
-from . import debug, transports, users
+from . import transports, users
 from .backends.base import SessionStore
 from .exceptions import InvalidSessionToken, SessionConflict, SignInRefused, StoreUnavailable
 from .states import SessionStatus
@@ -72,7 +72,6 @@ class TypedSessionMiddleware(SessionMiddleware):
         session = self.SessionStore(presented.token)
         if isinstance(session, SessionStore):
             session.bind(request, presented, users.VERIFYING)
-            debug.protect(request)
             if presented.source is Source.HEADER:
                 # No page of another site can send these headers, and cookies do not count beside them.
                 request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # as Django's test client says it

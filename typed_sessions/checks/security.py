@@ -72,7 +72,7 @@ def check_error_reports() -> Messages:
     """Error mails and the debug page show no session cookie and no session header."""
     path = django_settings.DEFAULT_EXCEPTION_REPORTER_FILTER
     if path == debug.STOCK:
-        return []  # the middleware brings ours
+        return []  # the app brings ours
     reporter_filter = imported(path)
     if isinstance(reporter_filter, type) and issubclass(reporter_filter, debug.TypedSessionExceptionReporterFilter):
         return []
