@@ -21,6 +21,9 @@ from tests.servers.cluster import RedisCluster
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer, binaries
 from tests.servers.sentinel import RedisSentinel
+from typed_sessions import conf
+from typed_sessions import redis_cluster as clusters
+from typed_sessions.backends import stores
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -36,6 +39,7 @@ _SERVER_OF_CACHE = {
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgres: the test runs on PostgreSQL instead of SQLite.")
+    config.addinivalue_line("markers", "hasty: stores have the time limits that sites have.")
     configured.RUN_DIR.mkdir(mode=0o700)
     atexit.register(shutil.rmtree, configured.RUN_DIR, ignore_errors=True)
 
@@ -65,6 +69,21 @@ def _database_options(item: pytest.Item) -> dict[str, Any]:
         # Its queries run in another thread, outside the transaction that would be rolled back after the test.
         options["transaction"] = True
     return options
+
+
+@pytest.fixture(autouse=True)
+def _time_limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine that is busy with other tests is not a server that hangs."""
+    is_hasty = request.node.get_closest_marker("hasty") is not None
+    if is_hasty:
+        stores.of_alias.cache_clear()  # those there are patient
+    else:
+        for limits in (conf.TIME_LIMITS, clusters._TIME_LIMITS):
+            for name in limits:
+                monkeypatch.setitem(limits, name, 5)
+    yield
+    if is_hasty:
+        stores.of_alias.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -103,14 +103,6 @@ def make_store(
     return make
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine that is busy with other tests is not a server that hangs."""
-    for limits in (conf.TIME_LIMITS, redis_cluster._TIME_LIMITS):
-        for name in limits:
-            monkeypatch.setitem(limits, name, 5)
-
-
 @pytest.fixture
 def hasty_store(
     use_cache: Callable[[str], str], store_at: StoreAt, settings: Settings, monkeypatch: pytest.MonkeyPatch

@@ -115,7 +115,7 @@ async def test_many_loads_wait_for_a_connection(
     name: str, make_store: MakeStore, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three hundred loads at once are all answered, each with its own record, over a bounded number of connections."""
-    monkeypatch.setattr(async_redis, "WAIT", 30.0)  # how long they wait is another test's; a busy machine takes a second
+    monkeypatch.setattr(async_redis, "WAIT", 30.0)  # how long at most is another test
     store = make_store(name)
     records = [created(store, new_record(store)) for _ in range(30)]
     server = _servers(name, request)[0]

@@ -25,6 +25,8 @@ from typed_sessions.testing.engines import Verbs, watched
 if TYPE_CHECKING:
     from pytest_django import Settings
 
+pytestmark = pytest.mark.hasty
+
 
 def public(request: Request) -> str:
     return "public"
