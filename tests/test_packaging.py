@@ -76,7 +76,7 @@ def test_the_core_needs_django_and_msgspec_only(metadata: Message) -> None:
 
 def test_the_extras_are_the_documented_ones(metadata: Message) -> None:
     """Each group of optional packages has the name that README and CONTRIBUTING use."""
-    extras = {"redis", "drf", "demo", "test", "postgres", "browser", "docs", "dev"}
+    extras = {"redis", "drf", "openapi", "demo", "ecosystem", "test", "postgres", "browser", "docs", "dev"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
 
 
