@@ -135,6 +135,6 @@ def _is_live(found: object) -> bool:
 def _key_of(user: object) -> str:
     """The primary key as records have it, which is how Django's auth keys have it (REQ-S60)."""
     model: Any = get_user_model()
-    if not isinstance(user, Model):
-        user = model(pk=model._meta.pk.to_python(user))  # a UUID, for one, may be written in many ways
-    return str(user._meta.pk.value_to_string(user))
+    # A UUID, for one, may be written in many ways.
+    owner: Any = user if isinstance(user, Model) else model(pk=model._meta.pk.to_python(user))
+    return str(owner._meta.pk.value_to_string(owner))

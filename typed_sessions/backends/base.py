@@ -6,39 +6,26 @@ Sync and async methods are the same flow, driven in two ways. ``request.session`
 
 from __future__ import annotations
 
-import logging
-import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import Enum
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 from django.conf import settings as django_settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.base import CreateError, SessionBase, UpdateError
-from django.utils.module_loading import import_string
+from django.contrib.sessions.backends.base import CreateError, UpdateError
 
 from .. import clock, conf, hooks, tokens
-from ..bag import Serializer
-from ..codec import configured_codec
-from ..exceptions import InvalidSessionToken, SessionDisabled, StoreUnavailable, UnreadableRecord
+from ..exceptions import StoreUnavailable
 from ..flows import Flow, Step, adrive, drive
-from ..session import TypedSession, attach
+from ..session import TypedSession
 from ..states import EndReason, SessionMode, SessionStatus
-from ..stores.base import Conflict, Gone, Outcome, Store
+from ..stores.base import Conflict, Gone, Outcome
 from ..stores.record import FORMAT, GRACE, Record, Tombstone
-from ..tokens import Token
-from ..transports import Presented, Source
 from ..working_copy import Content, WorkingCopy
 from . import patience, records
 from .facts import Facts
-
-if TYPE_CHECKING:
-    from django.http import HttpRequest
-
-security_logger = logging.getLogger("django.security.typed_sessions")
+from .loaded import LoadedSession
 
 _AUTH_KEYS: Final = {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY}
 _ATTEMPTS: Final = 3
@@ -55,144 +42,8 @@ class Commit(Enum):
     SAVED = "saved"
 
 
-class SessionStore(SessionBase):
+class SessionStore(LoadedSession):
     """The base of the engines' ``SessionStore``; an engine says which ``store`` it uses."""
-
-    def __init__(self, session_key: str | None = None) -> None:
-        self._facts = Facts()
-        self._copy: WorkingCopy[TypedSession] | None = None
-        self._request: weakref.ref[HttpRequest] | None = None
-        self._verifying: Step | None = None
-        self._presented: Presented | None = None
-        self._refusal: InvalidSessionToken | None = None
-        self._is_disabled = False
-        self._flush_reason = EndReason.LOGGED_OUT
-        self._authenticated_now = False
-        self.has_signed_in = False
-        """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
-        self.is_looked_at = False
-        """Whether the page may depend on there being a session, even if nothing in it was asked for."""
-        self.has_stored = False
-        """Whether anything was stored during this request, by ``save()`` in the view or at its end."""
-        self.is_flushed = False
-        """Whether ``flush`` was called, so that the browser's cookies have to go."""
-        # What SessionBase does, without looking the serializer up before it is needed.
-        self._set_key(session_key)
-        self.accessed = self.modified = self.is_looked_at = False
-        if session_key and self._key is None:
-            self._facts.status = SessionStatus.REJECTED  # too short to be looked at
-
-    @cached_property
-    def store(self) -> Store:
-        """Where records are kept. For an engine to say: this class is the base of engines and none itself."""
-        raise NotImplementedError(f"{type(self).__module__}.SessionStore has no store.")
-
-    @cached_property
-    def serializer(self) -> type[Serializer]:
-        """What ``SESSION_SERIALIZER`` names."""
-        serializer: type[Serializer] = import_string(django_settings.SESSION_SERIALIZER)
-        return serializer
-
-    # Identity. Django calls the token "session key".
-
-    def _get_key(self) -> str | None:
-        self.is_looked_at = True
-        return self._key
-
-    def _set_key(self, value: str | None) -> None:
-        self._key = value if value and len(value) >= 8 else None
-        self._facts.token = None
-
-    # Read-only, as in Django; what the stubs have for it differs in its docstring alone.
-    session_key = property(_get_key)  # pyright: ignore[reportIncompatibleMethodOverride]
-    _session_key = property(_get_key, _set_key)  # pyright: ignore[reportIncompatibleMethodOverride]
-
-    def bind(self, request: HttpRequest, presented: Presented, verifying: Step | None = None) -> None:
-        """Makes this the session of ``request``, to be committed when its response is known.
-
-        ``presented`` is what the request has shown, the key among it. What it opens in the other mode ends when this
-        client signs in or out. ``verifying`` is done once, with the request, before anybody gets to see the typed
-        session of a user: it makes sure that the account is still good for it, and ends it if not.
-        """
-        self._request = weakref.ref(request)
-        self._verifying = verifying
-        self._presented = presented
-        self._refusal = presented.refusal
-        if presented.is_ambiguous or (self._key and not tokens.is_well_formed(self._key)):
-            # Nobody is to log, show or store what a client made up.
-            self._set_key(None)
-            self._facts.status = SessionStatus.REJECTED
-
-    @property
-    def is_bound(self) -> bool:
-        return self._request is not None
-
-    @property
-    def source(self) -> Source:
-        """Where the identity of this session's request came from."""
-        return self._presented.source if self._presented else Source.COOKIE
-
-    @property
-    def stale_mode(self) -> SessionMode | None:
-        """The mode of the token that was presented, if it was found to open nothing."""
-        presented = self._presented
-        if presented is None or presented.token is None or self._copy is None or self._copy.record is not None:
-            return None
-        token = tokens.read(presented.token)
-        return None if token and token.is_blank else presented.mode
-
-    @property
-    def is_disabled(self) -> bool:
-        """Whether the view that is running has no session."""
-        return self._is_disabled
-
-    @contextmanager
-    def disabled(self) -> Iterator[None]:
-        """Within it, whoever asks for the session gets ``SessionDisabled``."""
-        before, self._is_disabled = self._is_disabled, True
-        try:
-            yield
-        finally:
-            self._is_disabled = before
-
-    @contextmanager
-    def flushing_because(self, reason: EndReason) -> Iterator[None]:
-        """Within it, ``flush`` ends the session for ``reason``."""
-        self._flush_reason = reason
-        try:
-            yield
-        finally:
-            self._flush_reason = EndReason.LOGGED_OUT
-
-    @property
-    def refusal(self) -> InvalidSessionToken | None:
-        """Why nobody gets at the session, if the client's headers are to blame."""
-        return self._refusal
-
-    def refuse(self, code: str) -> InvalidSessionToken:
-        """The error that whoever asks for the session gets from now on: what a client sent by header opens nothing."""
-        self._refusal = InvalidSessionToken(
-            code, "The session header opens no session. Leave it out, and sign in again."
-        )
-        return self._refusal
-
-    def _check_is_allowed(self) -> None:
-        if self._is_disabled:
-            raise SessionDisabled
-        if self._refusal is not None:
-            raise self._refusal.with_traceback(None)
-
-    @property
-    def request(self) -> HttpRequest | None:
-        return self._request() if self._request else None
-
-    @property
-    def mode(self) -> SessionMode:
-        return self._facts.mode
-
-    @property
-    def facts(self) -> Facts:
-        return self._facts
 
     def get_cookie_age(self) -> int | None:
         """Seconds that the browser is to keep the cookie; ``None`` until it closes."""
@@ -204,213 +55,10 @@ class SessionStore(SessionBase):
         record = self._facts.record
         return self.get_expiry_age() if record is None else max(0, record.expires - clock.now())
 
-    def _issue(self, mode: SessionMode) -> None:
-        text = tokens.issue(mode)
-        self._set_key(text)
-        self._facts.token = tokens.read(text)
-
-    # The typed session and the bag
-
-    @property
-    def typed_session(self) -> TypedSession:
-        """The session dataclass; loads the record if nobody has yet."""
-        return drive(self._showing())
-
-    @typed_session.setter
-    def typed_session(self, replacement: TypedSession) -> None:
-        current = self.typed_session
-        if not isinstance(replacement, type(current)):
-            raise TypeError(
-                f"request.typed_session must be a {type(current).__name__} (TYPED_SESSIONS['SESSION_CLASS']), "
-                f"not {type(replacement).__name__}."
-            )
-        self._opened.session = replacement
-
-    async def aget_typed_session(self) -> TypedSession:
-        """``typed_session`` without blocking the event loop."""
-        return await adrive(self._showing())
-
-    def open(self) -> TypedSession:
-        """``typed_session`` for who is about to change whose it is, so that its user need not be verified."""
-        return drive(self._showing(verifies=False))
-
-    async def aopen(self) -> TypedSession:
-        return await adrive(self._showing(verifies=False))
-
-    def _showing(self, verifies: bool = True) -> Flow[TypedSession]:
-        self.accessed = True
-        self._check_is_allowed()
-        if self._copy is None:
-            yield from self._opening()
-        if verifies and self._verifying is not None and self._facts.is_authenticated:
-            verifying, self._verifying = self._verifying, None
-            yield verifying._replace(args=(self.request,))
-        return self._typed()
-
-    def _typed(self) -> TypedSession:
-        typed = self._opened.session
-        attach(typed, self._facts)
-        return typed
-
-    @property
-    def _opened(self) -> WorkingCopy[TypedSession]:
-        if self._copy is None:
-            self._copy = self._new_copy(None)
-        return self._copy
-
-    def copy_of(self, record: Record) -> WorkingCopy[TypedSession]:
-        """A record of this engine's store, to be looked at."""
-        return self._new_copy(record)
-
-    def _new_copy(self, record: Record | None) -> WorkingCopy[TypedSession]:
-        return WorkingCopy(configured_codec(self.store.format), self.serializer(), record)
-
-    # What the methods of SessionBase reach the bag by.
-    def _get_session(self, no_load: bool = False) -> Any:
-        self.accessed = True
-        self._check_is_allowed()
-        return super()._get_session(no_load)  # type: ignore[misc]  # the stubs leave it out
-
-    async def _aget_session(self, no_load: bool = False) -> Any:
-        self.accessed = True
-        self._check_is_allowed()
-        return await super()._aget_session(no_load)  # type: ignore[misc]  # likewise
-
-    _session = property(_get_session)
-
-    # SessionBase keeps the bag here, and asks whether it is there by the attribute.
-    @property
-    def _session_cache(self) -> dict[str, Any]:
-        if self._facts.bag is None:
-            if self._copy is None or self._copy.record is None:
-                raise AttributeError("The session has not been loaded.")
-            self._facts.bag = self._copy.read_bag()
-        return self._facts.bag
-
-    @_session_cache.setter
-    def _session_cache(self, bag: dict[str, Any]) -> None:
-        self._facts.bag = bag
-
-    @_session_cache.deleter
-    def _session_cache(self) -> None:
-        self._facts.bag = self._copy = None
-
-    def note(self, key: str, value: object) -> None:
-        """Sets what is stored along with the next save. With ``SAVE="explicit"`` it is no reason for one."""
-        self._get_session()[key] = value
-
-    def is_empty(self) -> bool:
-        """No key and nothing in it, neither in the bag nor in the fields. Loads nothing."""
-        has_fields = self._copy is not None and self._copy.record is None and self._copy.has_changed_fields()
-        return not self._key and not self._facts.bag and not has_fields
-
-    def __bool__(self) -> bool:
-        self.is_looked_at = True
-        return not self.is_empty()
-
     def get_session_cookie_age(self) -> int:
         """The idle lifetime in seconds, by the session's mode."""
         settings = conf.settings()
         return settings.perm_seconds if self.mode is SessionMode.PERM else settings.temp_seconds
-
-    # Loading
-
-    def load(self) -> dict[str, Any]:
-        drive(self._loading())
-        return self._facts.bag or {}
-
-    async def aload(self) -> dict[str, Any]:
-        await adrive(self._loading())
-        return self._facts.bag or {}
-
-    def exists(self, session_key: str | None) -> bool:
-        return drive(self._finding(session_key))
-
-    async def aexists(self, session_key: str | None) -> bool:
-        return await adrive(self._finding(session_key))
-
-    def _opening(self) -> Flow[None]:
-        """Loads what the key opens, if there is a key; a bag that was put in its place stays."""
-        bag = self._facts.bag
-        if self._key is None:
-            self._copy = self._new_copy(None)
-        else:
-            yield from self._loading_record()
-        if bag is not None:
-            self._facts.bag = bag
-
-    def _loading(self) -> Flow[None]:
-        self.accessed = True
-        yield from self._loading_record()
-        self._facts.bag = self._opened.read_bag()
-
-    def _loading_record(self) -> Flow[None]:
-        self._facts.record = None
-        self._facts.bag = None
-        token = tokens.read(self._key)
-        if token is None or token.mode is not (self._presented.mode if self._presented else token.mode):
-            self._found_nothing(SessionStatus.REJECTED if self._key else self._facts.status)
-            return
-        if token.is_blank:
-            self._found_nothing(SessionStatus.FRESH)
-            return
-        try:
-            found = yield Step(self.store.load, self.store.aload, (token.id,))
-        except UnreadableRecord as error:
-            security_logger.warning("%s", error)
-            self._found_nothing(SessionStatus.ENDED, EndReason.UNDECODABLE)
-        except StoreUnavailable:
-            self._facts.status = SessionStatus.UNAVAILABLE
-            raise
-        else:
-            self._receive(token, found)
-
-    def _receive(self, token: Token, found: Record | Tombstone | None) -> None:
-        now = clock.now()
-        if found is None:
-            settings = conf.settings()
-            lifetime = settings.perm_seconds if token.mode is SessionMode.PERM else settings.temp_seconds
-            lost = now - token.issued < lifetime
-            self._found_nothing(SessionStatus.LOST if lost else SessionStatus.EXPIRED)
-        elif isinstance(found, Tombstone):
-            self._found_nothing(found.reason.status, found.reason)
-        elif found.mode is not token.mode:
-            security_logger.warning("Session %s: the record is %s and the token is not", found.id, found.mode.value)
-            self._found_nothing(SessionStatus.REJECTED)
-        elif reason := found.overdue(now):
-            self._found_nothing(reason.status, reason)
-        else:
-            self._facts.token = token
-            self._facts.status = SessionStatus.LIVE
-            self._facts.record = found
-            self._copy = self._new_copy(found)
-
-    def _found_nothing(self, status: SessionStatus, reason: EndReason | None = None) -> None:
-        # The key is forgotten: a token that opens nothing is never adopted (REQ-S03).
-        had_key = self._key is not None
-        self._set_key(None)
-        self._facts.status = status
-        self._facts.end_reason = reason
-        self._facts.bag = None
-        self._copy = self._new_copy(None)
-        if (
-            had_key and self.source is Source.HEADER
-        ):  # never a fallback: who says who they are is that, or nobody (REQ-S20)
-            raise self.refuse(reason.value if reason else status.value)
-
-    def _finding(self, session_key: str | None) -> Flow[bool]:
-        token = tokens.read(session_key)
-        if (
-            token is None
-            or token.is_blank
-            or (self._facts.is_rotated and self._facts.record and token.id == self._facts.record.id)
-        ):
-            return False
-        try:
-            found = yield Step(self.store.load, self.store.aload, (token.id,))
-        except UnreadableRecord:
-            return False
-        return isinstance(found, Record) and found.is_live(clock.now())
 
     # Saving
 

@@ -18,7 +18,7 @@ from typing_extensions import Self
 from ..formats import JSON, UNREADABLE, UNWRITABLE
 
 MAX_DEPTH: Final = 50
-"""Lists and objects within each other. What reads a value later on may have less room to go down than what stored it."""
+"""Lists and objects within each other. What reads a value later may have less room to go down than what stored it."""
 
 
 class ValueType:

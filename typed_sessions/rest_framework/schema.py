@@ -192,6 +192,10 @@ class _Views(OpenApiViewExtension):
     def operations(self) -> dict[str, Any]:
         raise NotImplementedError
 
+    def named(self, name: str) -> str | None:
+        """The name of our own view's operation; one of the project's that is made of it is named by its path."""
+        return name if self.target is self.target_class else None
+
 
 class SignInExtension(_Views):
     target_class = f"{_PACKAGE}.views.SignInView"
@@ -205,7 +209,7 @@ class SignInExtension(_Views):
             403: _error(description="The sign-in was vetoed, or the CSRF token is missing."),
             429: _error(description="Too many attempts."),
         }
-        return {"post": extend_schema(operation_id="sign_in", responses=responses)}
+        return {"post": extend_schema(operation_id=self.named("sign_in"), responses=responses)}
 
 
 class SignOutExtension(_Views):
@@ -214,7 +218,7 @@ class SignOutExtension(_Views):
 
     def operations(self) -> dict[str, Any]:
         responses = {204: None, 401: _UNSIGNED, 403: _FORGED}
-        return {"post": extend_schema(operation_id="sign_out", request=None, responses=responses)}
+        return {"post": extend_schema(operation_id=self.named("sign_out"), request=None, responses=responses)}
 
 
 class SessionExtension(_Views):
@@ -225,8 +229,8 @@ class SessionExtension(_Views):
         seen = {200: configured_serializer(), 401: _UNSIGNED}
         changed = {**seen, 400: _REFUSED, 403: _FORGED, 409: _error(description="Another request came first.")}
         return {
-            "get": extend_schema(operation_id="current_session", responses=seen),
-            "patch": extend_schema(operation_id="change_session", responses=changed),
+            "get": extend_schema(operation_id=self.named("current_session"), responses=seen),
+            "patch": extend_schema(operation_id=self.named("change_session"), responses=changed),
         }
 
 
@@ -238,8 +242,8 @@ class SessionsExtension(_Views):
         listed = {200: DeviceSerializer(many=True), 401: _UNSIGNED, 501: _SINGLE}
         ended = {200: EndedSerializer, 401: _UNSIGNED, 403: _FORGED, 501: _SINGLE}
         return {
-            "get": extend_schema(operation_id="list_sessions", responses=listed),
-            "delete": extend_schema(operation_id="end_other_sessions", responses=ended),
+            "get": extend_schema(operation_id=self.named("list_sessions"), responses=listed),
+            "delete": extend_schema(operation_id=self.named("end_other_sessions"), responses=ended),
         }
 
 
@@ -251,4 +255,8 @@ class SessionEndExtension(_Views):
         id_of_session = OpenApiParameter("id", OpenApiTypes.STR, OpenApiParameter.PATH)
         missing = _error(description="The user has no such session.")
         responses = {204: None, 401: _UNSIGNED, 403: _FORGED, 404: missing, 501: _SINGLE}
-        return {"delete": extend_schema(operation_id="end_session", parameters=[id_of_session], responses=responses)}
+        return {
+            "delete": extend_schema(
+                operation_id=self.named("end_session"), parameters=[id_of_session], responses=responses
+            )
+        }

@@ -1,0 +1,144 @@
+"""A session's tie to its request: what the request has shown for it, and who may get at it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from django.contrib.sessions.backends.base import SessionBase
+
+from .. import tokens
+from ..exceptions import InvalidSessionToken, SessionDisabled
+from ..flows import Step
+from ..states import EndReason, SessionMode, SessionStatus
+from ..transports import Presented, Source
+from .facts import Facts
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+class BoundSession(SessionBase):
+    """Django's session with a token of ours for its key."""
+
+    def __init__(self, session_key: str | None = None) -> None:
+        self._facts = Facts()
+        self._request: weakref.ref[HttpRequest] | None = None
+        self._verifying: Step | None = None
+        self._presented: Presented | None = None
+        self._refusal: InvalidSessionToken | None = None
+        self._is_disabled = False
+        self._flush_reason = EndReason.LOGGED_OUT
+        self._authenticated_now = False
+        self.has_signed_in = False
+        """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
+        self.is_looked_at = False
+        """Whether the page may depend on there being a session, even if nothing in it was asked for."""
+        self.has_stored = False
+        """Whether anything was stored during this request, by ``save()`` in the view or at its end."""
+        self.is_flushed = False
+        """Whether ``flush`` was called, so that the browser's cookies have to go."""
+        # What SessionBase does, without looking the serializer up before it is needed.
+        self._set_key(session_key)
+        self.accessed = self.modified = self.is_looked_at = False
+        if session_key and self._key is None:
+            self._facts.status = SessionStatus.REJECTED  # too short to be looked at
+
+    # Identity. Django calls the token "session key".
+
+    def _get_key(self) -> str | None:
+        self.is_looked_at = True
+        return self._key
+
+    def _set_key(self, value: str | None) -> None:
+        self._key = value if value and len(value) >= 8 else None
+        self._facts.token = None
+
+    # Read-only, as in Django; what the stubs have for it differs in its docstring alone.
+    session_key = property(_get_key)  # pyright: ignore[reportIncompatibleMethodOverride]
+    _session_key = property(_get_key, _set_key)  # pyright: ignore[reportIncompatibleMethodOverride]
+
+    def bind(self, request: HttpRequest, presented: Presented, verifying: Step | None = None) -> None:
+        """Makes this the session of ``request``, to be committed when its response is known.
+
+        ``presented`` is what the request has shown, the key among it. What it opens in the other mode ends when this
+        client signs in or out. ``verifying`` is done once, with the request, before anybody gets to see the typed
+        session of a user: it makes sure that the account is still good for it, and ends it if not.
+        """
+        self._request = weakref.ref(request)
+        self._verifying = verifying
+        self._presented = presented
+        self._refusal = presented.refusal
+        if presented.is_ambiguous or (self._key and not tokens.is_well_formed(self._key)):
+            # Nobody is to log, show or store what a client made up.
+            self._set_key(None)
+            self._facts.status = SessionStatus.REJECTED
+
+    @property
+    def is_bound(self) -> bool:
+        return self._request is not None
+
+    @property
+    def source(self) -> Source:
+        """Where the identity of this session's request came from."""
+        return self._presented.source if self._presented else Source.COOKIE
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether the view that is running has no session."""
+        return self._is_disabled
+
+    @contextmanager
+    def disabled(self) -> Iterator[None]:
+        """Within it, whoever asks for the session gets ``SessionDisabled``."""
+        before, self._is_disabled = self._is_disabled, True
+        try:
+            yield
+        finally:
+            self._is_disabled = before
+
+    @contextmanager
+    def flushing_because(self, reason: EndReason) -> Iterator[None]:
+        """Within it, ``flush`` ends the session for ``reason``."""
+        self._flush_reason = reason
+        try:
+            yield
+        finally:
+            self._flush_reason = EndReason.LOGGED_OUT
+
+    @property
+    def refusal(self) -> InvalidSessionToken | None:
+        """Why nobody gets at the session, if the client's headers are to blame."""
+        return self._refusal
+
+    def refuse(self, code: str) -> InvalidSessionToken:
+        """The error that whoever asks for the session gets from now on: what a client sent by header opens nothing."""
+        self._refusal = InvalidSessionToken(
+            code, "The session header opens no session. Leave it out, and sign in again."
+        )
+        return self._refusal
+
+    def _check_is_allowed(self) -> None:
+        if self._is_disabled:
+            raise SessionDisabled
+        if self._refusal is not None:
+            raise self._refusal.with_traceback(None)
+
+    @property
+    def request(self) -> HttpRequest | None:
+        return self._request() if self._request else None
+
+    @property
+    def mode(self) -> SessionMode:
+        return self._facts.mode
+
+    @property
+    def facts(self) -> Facts:
+        return self._facts
+
+    def _issue(self, mode: SessionMode) -> None:
+        text = tokens.issue(mode)
+        self._set_key(text)
+        self._facts.token = tokens.read(text)

@@ -1,0 +1,257 @@
+"""Loading: the typed session and the bag, which are two sights of one record."""
+
+from __future__ import annotations
+
+import logging
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.utils.module_loading import import_string
+
+from .. import clock, conf, tokens
+from ..bag import Serializer
+from ..codec import configured_codec
+from ..exceptions import StoreUnavailable, UnreadableRecord
+from ..flows import Flow, Step, adrive, drive
+from ..session import TypedSession, attach
+from ..states import EndReason, SessionMode, SessionStatus
+from ..stores.base import Store
+from ..stores.record import Record, Tombstone
+from ..tokens import Token
+from ..transports import Source
+from ..working_copy import WorkingCopy
+from .bound import BoundSession
+
+security_logger = logging.getLogger("django.security.typed_sessions")
+
+
+class LoadedSession(BoundSession):
+    """What can be read of a session, and what of it has been read already."""
+
+    def __init__(self, session_key: str | None = None) -> None:
+        self._copy: WorkingCopy[TypedSession] | None = None
+        super().__init__(session_key)
+
+    @cached_property
+    def store(self) -> Store:
+        """Where records are kept. For an engine to say: this class is the base of engines and none itself."""
+        raise NotImplementedError(f"{type(self).__module__}.SessionStore has no store.")
+
+    @cached_property
+    def serializer(self) -> type[Serializer]:
+        """What ``SESSION_SERIALIZER`` names."""
+        serializer: type[Serializer] = import_string(django_settings.SESSION_SERIALIZER)
+        return serializer
+
+    # The typed session and the bag
+
+    @property
+    def typed_session(self) -> TypedSession:
+        """The session dataclass; loads the record if nobody has yet."""
+        return self._typed() if self._is_shown() else drive(self._showing())
+
+    @typed_session.setter
+    def typed_session(self, replacement: TypedSession) -> None:
+        current = self.typed_session
+        if not isinstance(replacement, type(current)):
+            raise TypeError(
+                f"request.typed_session must be a {type(current).__name__} (TYPED_SESSIONS['SESSION_CLASS']), "
+                f"not {type(replacement).__name__}."
+            )
+        self._opened.session = replacement
+
+    async def aget_typed_session(self) -> TypedSession:
+        """``typed_session`` without blocking the event loop."""
+        return self._typed() if self._is_shown() else await adrive(self._showing())
+
+    def open(self) -> TypedSession:
+        """``typed_session`` for who is about to change whose it is, so that its user need not be verified."""
+        return drive(self._showing(verifies=False))
+
+    async def aopen(self) -> TypedSession:
+        return await adrive(self._showing(verifies=False))
+
+    def _is_shown(self) -> bool:
+        """Whether the typed session is there for everybody, with nothing left to wait for."""
+        self.accessed = True
+        self._check_is_allowed()
+        return self._copy is not None and (self._verifying is None or not self._facts.is_authenticated)
+
+    def _showing(self, verifies: bool = True) -> Flow[TypedSession]:
+        self.accessed = True
+        self._check_is_allowed()
+        if self._copy is None:
+            yield from self._opening()
+        if verifies and self._verifying is not None and self._facts.is_authenticated:
+            verifying, self._verifying = self._verifying, None
+            yield verifying._replace(args=(self.request,))
+        return self._typed()
+
+    def _typed(self) -> TypedSession:
+        typed = self._opened.session
+        attach(typed, self._facts)
+        return typed
+
+    @property
+    def _opened(self) -> WorkingCopy[TypedSession]:
+        if self._copy is None:
+            self._copy = self._new_copy(None)
+        return self._copy
+
+    def copy_of(self, record: Record) -> WorkingCopy[TypedSession]:
+        """A record of this engine's store, to be looked at."""
+        return self._new_copy(record)
+
+    def _new_copy(self, record: Record | None) -> WorkingCopy[TypedSession]:
+        return WorkingCopy(configured_codec(self.store.format), self.serializer(), record)
+
+    # What the methods of SessionBase reach the bag by.
+    def _get_session(self, no_load: bool = False) -> Any:
+        self.accessed = True
+        self._check_is_allowed()
+        return super()._get_session(no_load)  # type: ignore[misc]  # the stubs leave it out
+
+    async def _aget_session(self, no_load: bool = False) -> Any:
+        self.accessed = True
+        self._check_is_allowed()
+        return await super()._aget_session(no_load)  # type: ignore[misc]  # likewise
+
+    _session = property(_get_session)
+
+    # SessionBase keeps the bag here, and asks whether it is there by the attribute.
+    @property
+    def _session_cache(self) -> dict[str, Any]:
+        if self._facts.bag is None:
+            if self._copy is None or self._copy.record is None:
+                raise AttributeError("The session has not been loaded.")
+            self._facts.bag = self._copy.read_bag()
+        return self._facts.bag
+
+    @_session_cache.setter
+    def _session_cache(self, bag: dict[str, Any]) -> None:
+        self._facts.bag = bag
+
+    @_session_cache.deleter
+    def _session_cache(self) -> None:
+        self._facts.bag = self._copy = None
+
+    @property
+    def stale_mode(self) -> SessionMode | None:
+        """The mode of the token that was presented, if it was found to open nothing."""
+        presented = self._presented
+        if presented is None or presented.token is None or self._copy is None or self._copy.record is not None:
+            return None
+        token = tokens.read(presented.token)
+        return None if token and token.is_blank else presented.mode
+
+    def note(self, key: str, value: object) -> None:
+        """Sets what is stored along with the next save. With ``SAVE="explicit"`` it is no reason for one."""
+        self._get_session()[key] = value
+
+    def is_empty(self) -> bool:
+        """No key and nothing in it, neither in the bag nor in the fields. Loads nothing."""
+        has_fields = self._copy is not None and self._copy.record is None and self._copy.has_changed_fields()
+        return not self._key and not self._facts.bag and not has_fields
+
+    def __bool__(self) -> bool:
+        self.is_looked_at = True
+        return not self.is_empty()
+
+    # Loading
+
+    def load(self) -> dict[str, Any]:
+        drive(self._loading())
+        return self._facts.bag or {}
+
+    async def aload(self) -> dict[str, Any]:
+        await adrive(self._loading())
+        return self._facts.bag or {}
+
+    def exists(self, session_key: str | None) -> bool:
+        return drive(self._finding(session_key))
+
+    async def aexists(self, session_key: str | None) -> bool:
+        return await adrive(self._finding(session_key))
+
+    def _opening(self) -> Flow[None]:
+        """Loads what the key opens, if there is a key; a bag that was put in its place stays."""
+        bag = self._facts.bag
+        if self._key is None:
+            self._copy = self._new_copy(None)
+        else:
+            yield from self._loading_record()
+        if bag is not None:
+            self._facts.bag = bag
+
+    def _loading(self) -> Flow[None]:
+        self.accessed = True
+        yield from self._loading_record()
+        self._facts.bag = self._opened.read_bag()
+
+    def _loading_record(self) -> Flow[None]:
+        self._facts.record = None
+        self._facts.bag = None
+        token = tokens.read(self._key)
+        if token is None or token.mode is not (self._presented.mode if self._presented else token.mode):
+            self._found_nothing(SessionStatus.REJECTED if self._key else self._facts.status)
+            return
+        if token.is_blank:
+            self._found_nothing(SessionStatus.FRESH)
+            return
+        try:
+            found = yield Step(self.store.load, self.store.aload, (token.id,))
+        except UnreadableRecord as error:
+            security_logger.warning("%s", error)
+            self._found_nothing(SessionStatus.ENDED, EndReason.UNDECODABLE)
+        except StoreUnavailable:
+            self._facts.status = SessionStatus.UNAVAILABLE
+            raise
+        else:
+            self._receive(token, found)
+
+    def _receive(self, token: Token, found: Record | Tombstone | None) -> None:
+        now = clock.now()
+        if found is None:
+            settings = conf.settings()
+            lifetime = settings.perm_seconds if token.mode is SessionMode.PERM else settings.temp_seconds
+            lost = now - token.issued < lifetime
+            self._found_nothing(SessionStatus.LOST if lost else SessionStatus.EXPIRED)
+        elif isinstance(found, Tombstone):
+            self._found_nothing(found.reason.status, found.reason)
+        elif found.mode is not token.mode:
+            security_logger.warning("Session %s: the record is %s and the token is not", found.id, found.mode.value)
+            self._found_nothing(SessionStatus.REJECTED)
+        elif reason := found.overdue(now):
+            self._found_nothing(reason.status, reason)
+        else:
+            self._facts.token = token
+            self._facts.status = SessionStatus.LIVE
+            self._facts.record = found
+            self._copy = self._new_copy(found)
+
+    def _found_nothing(self, status: SessionStatus, reason: EndReason | None = None) -> None:
+        # The key is forgotten: a token that opens nothing is never adopted (REQ-S03).
+        had_key = self._key is not None
+        self._set_key(None)
+        self._facts.status = status
+        self._facts.end_reason = reason
+        self._facts.bag = None
+        self._copy = self._new_copy(None)
+        if had_key and self.source is Source.HEADER:
+            # Never a fallback: who says who they are is that, or nobody (REQ-S20).
+            raise self.refuse(reason.value if reason else status.value)
+
+    def _finding(self, session_key: str | None) -> Flow[bool]:
+        token = tokens.read(session_key)
+        if (
+            token is None
+            or token.is_blank
+            or (self._facts.is_rotated and self._facts.record and token.id == self._facts.record.id)
+        ):
+            return False
+        try:
+            found = yield Step(self.store.load, self.store.aload, (token.id,))
+        except UnreadableRecord:
+            return False
+        return isinstance(found, Record) and found.is_live(clock.now())
