@@ -65,6 +65,8 @@ class ConfirmPasswordForm(forms.Form):
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
         found = authenticate(self.request, username=self.user.get_username(), password=password)
+        if found is None and isinstance(reason := auth.refusal_of(self.request), str):
+            raise ValidationError(reason, code="refused")
         if found is None or found.pk != self.user.pk:
             raise ValidationError(_("This is not your password."), code="wrong_password")
         self.confirmed = found

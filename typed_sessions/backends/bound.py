@@ -120,9 +120,11 @@ class BoundSession(SessionBase):
         )
         return self._refusal
 
-    def _check_is_allowed(self) -> None:
+    def _access(self) -> None:
+        """Whoever asks for what is in the session comes past here."""
         if self._is_disabled:
-            raise SessionDisabled
+            raise SessionDisabled  # and the page does not depend on the session
+        self.accessed = True
         if self._refusal is not None:
             raise self._refusal.with_traceback(None)
 

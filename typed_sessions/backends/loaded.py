@@ -74,13 +74,11 @@ class LoadedSession(BoundSession):
 
     def _is_shown(self) -> bool:
         """Whether the typed session is there for everybody, with nothing left to wait for."""
-        self.accessed = True
-        self._check_is_allowed()
+        self._access()
         return self._copy is not None and (self._verifying is None or not self._facts.is_authenticated)
 
     def _showing(self, verifies: bool = True) -> Flow[TypedSession]:
-        self.accessed = True
-        self._check_is_allowed()
+        self._access()
         if self._copy is None:
             yield from self._opening()
         if verifies and self._verifying is not None and self._facts.is_authenticated:
@@ -108,13 +106,11 @@ class LoadedSession(BoundSession):
 
     # What the methods of SessionBase reach the bag by.
     def _get_session(self, no_load: bool = False) -> Any:
-        self.accessed = True
-        self._check_is_allowed()
+        self._access()
         return super()._get_session(no_load)  # type: ignore[misc]  # the stubs leave it out
 
     async def _aget_session(self, no_load: bool = False) -> Any:
-        self.accessed = True
-        self._check_is_allowed()
+        self._access()
         return await super()._aget_session(no_load)  # type: ignore[misc]  # likewise
 
     _session = property(_get_session)

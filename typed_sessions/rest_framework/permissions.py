@@ -5,6 +5,7 @@ They are used as instances: ``permission_classes = [HasRole("editor") | HasPermi
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, cast
 
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module if a project's settings name what is in it
 
 
-class SessionPermission(SingleOperandHolder):
+class SessionPermission(SingleOperandHolder, ABC):
     """The base of permissions that are made with arguments; ``&``, ``|`` and ``~`` join them with any others."""
 
     message: Any = None
@@ -33,8 +34,9 @@ class SessionPermission(SingleOperandHolder):
     def __call__(self, *args: Any, **kwargs: Any) -> Self:
         return self  # a view calls what is in its permission_classes
 
+    @abstractmethod
     def has_permission(self, request: Request, view: APIView) -> bool:
-        raise NotImplementedError
+        """Whether the request is let in."""
 
     def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
         """The same for every object. Not simply true, as ``~`` turns this answer round too."""

@@ -6,6 +6,7 @@ The app imports this module if ``drf_spectacular`` is among ``INSTALLED_APPS``. 
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from enum import Enum
 from functools import partial
 from itertools import groupby
@@ -189,8 +190,9 @@ class _Views(OpenApiViewExtension):
         described: type[APIView] = extend_schema_view(**self.operations())(type("Described", (self.target,), {}))
         return described
 
+    @abstractmethod
     def operations(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """``extend_schema`` for each method of the view."""
 
     def named(self, name: str) -> str | None:
         """The name of our own view's operation; one of the project's that is made of it is named by its path."""
