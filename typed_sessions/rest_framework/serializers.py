@@ -103,8 +103,8 @@ class SignInSerializer(serializers.Serializer[Any]):
     )
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        name = get_user_model().USERNAME_FIELD
-        return {name: serializers.CharField(write_only=True), **super().get_fields()}
+        user_model: Any = get_user_model()
+        return {user_model.USERNAME_FIELD: serializers.CharField(write_only=True), **super().get_fields()}
 
 
 class DeviceSerializer(serializers.Serializer[TypedSession]):

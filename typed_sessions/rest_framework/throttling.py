@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib.auth import get_user_model
 from rest_framework.request import Request
@@ -25,8 +25,9 @@ class SignInAddressThrottle(SimpleRateThrottle):
     scope = "sign-in-address"
 
     def get_rate(self) -> str | None:
-        rates = api_settings.DEFAULT_THROTTLE_RATES  # as it is now, for override_settings
-        return cast("str | None", rates.get(self.scope, DEFAULT_RATES[self.scope]))
+        rates: Any = api_settings.DEFAULT_THROTTLE_RATES
+        self.THROTTLE_RATES = {**DEFAULT_RATES, **rates}  # now, and not when the class is made: settings change in tests
+        return super().get_rate()
 
     def get_ident(self, request: Request) -> str:
         """The address of the connection, or with ``NUM_PROXIES`` the one that the outermost of these proxies has seen.
@@ -48,8 +49,9 @@ class SignInThrottle(SignInAddressThrottle):
     scope = "sign-in"
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        user_model: Any = get_user_model()
         told: Any = request.data if isinstance(request.data, Mapping) else {}
-        name = unicodedata.normalize("NFKC", str(told.get(get_user_model().USERNAME_FIELD, ""))).casefold()
+        name = unicodedata.normalize("NFKC", str(told.get(user_model.USERNAME_FIELD, ""))).casefold()
         # A digest, as a cache may refuse what people type, and it is none of the cache's business.
         key = sha256(f"{self.get_ident(request)} {name}".encode(errors="surrogatepass")).hexdigest()
         return self.cache_format % {"scope": self.scope, "ident": key}

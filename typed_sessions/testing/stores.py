@@ -172,6 +172,9 @@ class AsyncVerbs(Store):
     def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
         return self._ask(self._store.anewest, now, limit, offset)
 
+    def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
+        return self._ask(self._store.aload_many, session_ids)
+
     def of_user(self, user: str, now: int) -> Sequence[str]:
         return self._ask(self._store.aof_user, user, now)
 
@@ -207,6 +210,28 @@ class StoreContract:
         """Within the grace, whoever ends a session can tell its last state; it is for the reader to call it expired."""
         record = created(verbs, new_record(verbs, expires=clock.now() - 10))
         assert verbs.load(record.id) == record
+
+    # load_many
+
+    def test_records_come_in_the_order_of_their_ids(self, verbs: Store) -> None:
+        """Many records are read as each would be, in the order in which they are asked for, overdue ones too."""
+        plain, full = created(verbs, new_record(verbs)), created(verbs, full_record(verbs))
+        overdue = created(verbs, new_record(verbs, expires=clock.now() - 10))
+        for records in ([plain, full, overdue], [overdue, plain], [full], []):
+            assert list(verbs.load_many([record.id for record in records])) == records
+
+    def test_what_is_gone_is_left_out(self, verbs: Store) -> None:
+        """Among many ids, those that were never stored, and those of sessions that ended, are passed over."""
+        first, last = created(verbs, new_record(verbs)), created(verbs, new_record(verbs))
+        ended = created(verbs, new_record(verbs))
+        verbs.end(ended.id, EndReason.LOGGED_OUT, clock.now())
+        assert list(verbs.load_many([new_id(), first.id, ended.id, new_id(), last.id])) == [first, last]
+        assert list(verbs.load_many([new_id(), ended.id])) == []
+
+    def test_many_records_are_read(self, verbs: Store) -> None:
+        """A list as long as a page of an admin is answered whole."""
+        records = [created(verbs, new_record(verbs)) for _ in range(100)]
+        assert list(verbs.load_many([record.id for record in records])) == records
 
     # create
 
@@ -628,6 +653,15 @@ class ValueStoreContract(StoreContract):
             verbs.load(record.id)
         assert verbs.create(record) is False
         assert verbs.end(record.id, EndReason.UNDECODABLE, clock.now()) is None
+
+    def test_unreadable_value_hides_no_other(self, verbs: Store, plant: Plant) -> None:
+        """Among many ids, what cannot be read is passed over, and so is the record of another."""
+        first, last = created(verbs, new_record(verbs)), created(verbs, new_record(verbs))
+        ids = [new_id() for _ in range(3)]
+        values = (UNREADABLE_VALUES["random"], UNREADABLE_VALUES["head of a record"], wire.encode(new_record(verbs)))
+        for session_id, value in zip(ids, values, strict=True):
+            plant(session_id, value)
+        assert list(verbs.load_many([ids[0], first.id, *ids[1:], last.id])) == [first, last]
 
     def test_readable_value_is_a_record(self, verbs: Store, plant: Plant) -> None:
         """What is planted where a record would be is read as one: else the tests of unreadable values show nothing."""
