@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from django.http import HttpRequest
 
-from . import transports
+from . import tokens, transports
 from .session import TypedSession, engine_of
+from .states import SessionMode
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,13 +31,15 @@ class SessionAttribute:
 
 
 def permanent_id(request: HttpRequest) -> str | None:
-    """The id of the permanent cookie this browser has, whether or not it opens a session.
+    """The id of the permanent token this client has, whether or not it opens a session.
 
     With ``PERMANENT_ID="always"`` every browser has one from its second request on, and keeps it until somebody signs
     in or out. It is nothing that signs anybody in.
     """
-    token = transports.permanent_token(request)
-    return token.id if token else None
+    engine_of(request).is_looked_at = True
+    presented = transports.read(request)
+    token = tokens.read(presented.token if presented.mode is SessionMode.PERM else presented.other)
+    return token.id if token and token.mode is SessionMode.PERM else None
 
 
 class TypedRequest(HttpRequest, Generic[S]):

@@ -9,7 +9,7 @@ from django.apps import AppConfig, apps
 from django.contrib.auth import get_user_model
 from django.contrib.auth.signals import user_logged_in, user_logged_out
 from django.db.models import Model
-from django.db.models.signals import post_delete, post_save
+from django.db.models.signals import post_delete, post_save, pre_save
 from django.dispatch import Signal
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -21,7 +21,7 @@ class TypedSessionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import auth, checks, debug, users  # models must be loaded before
+        from . import auth, checks, debug, snapshots, users  # models must be loaded before
         from .access import SessionAttribute
 
         checks.register()
@@ -31,6 +31,8 @@ class TypedSessionsConfig(AppConfig):
         _connect_first(user_logged_in, auth.begin, "typed_sessions.login")
         user_logged_out.connect(auth.end, dispatch_uid="typed_sessions.logout")
         for model in _user_models():
+            pre_save.connect(snapshots.freshen, sender=model, dispatch_uid="typed_sessions.freshen")
+            post_save.connect(snapshots.mark_saved, sender=model, dispatch_uid="typed_sessions.saved")
             post_save.connect(users.end_if_inactive, sender=model, dispatch_uid="typed_sessions.inactive")
             post_delete.connect(users.end_if_deleted, sender=model, dispatch_uid="typed_sessions.deleted")
         if apps.is_installed("drf_spectacular"):

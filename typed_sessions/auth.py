@@ -8,11 +8,13 @@ from typing import Any, cast
 from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import connections, transaction
 from django.http import HttpRequest
+from django.utils.functional import Promise
 
-from . import conf, hooks, signals, snapshots
+from . import conf, hooks, signals, snapshots, users
 from .backends.base import SessionStore
 from .exceptions import SignInRefused
 from .flows import Flow, Step, adrive, drive
@@ -21,7 +23,6 @@ from .states import SessionMode
 from .transports import Source
 
 _REMEMBER = "_typed_sessions_remember"
-_VALIDATED = "_typed_sessions_validated"
 _REFUSAL = "_typed_sessions_refusal"
 
 
@@ -41,6 +42,7 @@ class TypedSessionBackend(ModelBackend):
         remember: bool | None = None,
         **kwargs: Any,
     ) -> Any:
+        _forget_refusal(request)
         user = super().authenticate(request, username=username, password=password, **kwargs)
         if user is not None:
             remember_as(user, remember)
@@ -55,6 +57,7 @@ class TypedSessionBackend(ModelBackend):
         remember: bool | None = None,
         **kwargs: Any,
     ) -> Any:
+        _forget_refusal(request)
         user = await super().aauthenticate(request, username=username, password=password, **kwargs)
         if user is not None:
             remember_as(user, remember)
@@ -119,11 +122,24 @@ def remember_as(user: object, remember: bool | None) -> None:
         setattr(user, _REMEMBER, remember)
 
 
+def _forget_remembering(user: object) -> bool | None:
+    """How long the sign-in was to last, if that was said; it holds for one attempt."""
+    remember: bool | None = getattr(user, _REMEMBER, None)
+    if remember is not None:
+        delattr(user, _REMEMBER)
+    return remember
+
+
 def refusal_of(request: HttpRequest | None) -> object:
-    """What ``validate`` answered when it vetoed the credentials that ``authenticate`` was given in this request; else
-    ``None``.
+    """What ``validate`` answered when it vetoed the credentials that ``authenticate`` was given last in this request;
+    else ``None``.
     """
     return getattr(request, _REFUSAL, None)
+
+
+def told(reason: object) -> str | None:
+    """The veto's reason, if it is a text, which is for people to read."""
+    return str(reason) if isinstance(reason, (str, Promise)) else None
 
 
 def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, **kwargs: object) -> None:
@@ -131,14 +147,15 @@ def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, *
     engine = getattr(request, "session", None)
     if request is None or not isinstance(engine, SessionStore):
         return
-    if engine.get(auth.SESSION_KEY) != user._meta.pk.value_to_string(user):
+    if not engine.is_claimed or engine.get(auth.SESSION_KEY) != user._meta.pk.value_to_string(user):
         return  # a package that hands out API tokens sends the signal too, and signs nobody into the session
+    engine.is_claimed = False
+    users.forget(request)
     session = engine.open()
-    remember = getattr(user, _REMEMBER, None)
+    before = engine.checkpoint()
+    remember = _forget_remembering(user)
     if remember is None:
         remember = conf.settings().remember_default
-    else:
-        delattr(user, _REMEMBER)
     try:
         drive(_validating(request, user))
         if not engine.facts.was_authenticated:
@@ -150,22 +167,37 @@ def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, *
             user.backend = engine[auth.BACKEND_SESSION_KEY]  # where authenticate() puts it
         if isinstance(session, AuthUserSession):
             session.fill_from_user(user)
-        snapshots.take(engine, user)
+        if not _is_provisional(user):
+            snapshots.take(engine, user)
         drive(_announcing("on_authenticated", session, request, user, user))
     except Exception:
         # Whatever becomes of the exception, and of the response: nobody has signed in.
-        engine.roll_back()
-        request.user = auth.get_user(request)
+        engine.roll_back(before)
+        request.user = AnonymousUser() if not engine.facts.is_authenticated else users.resolve(request, engine)
         raise
     finally:
-        user.__dict__.pop(_VALIDATED, None)
+        engine.validated = None
 
 
 def end(sender: object, request: HttpRequest | None, user: AbstractBaseUser | None, **kwargs: object) -> None:
     """Receives Django's ``user_logged_out``, which comes before the session is flushed."""
     engine = getattr(request, "session", None)
-    if isinstance(engine, SessionStore) and user is not None and engine.typed_session.is_authenticated:
-        drive(_announcing("on_logout", engine.typed_session, request, user))
+    if request is None or not isinstance(engine, SessionStore):
+        return
+    users.forget(request)
+    session = engine.open()
+    if user is None or engine.facts.user != user._meta.pk.value_to_string(user):
+        return  # it is not this session that ends
+    try:
+        drive(_announcing("on_logout", session, request, user))
+    except Exception:
+        engine.flush()  # whatever else goes wrong, who signs out is out
+        raise
+
+
+def _forget_refusal(request: HttpRequest | None) -> None:
+    if request is not None:
+        request.__dict__.pop(_REFUSAL, None)
 
 
 def _engine_of(request: HttpRequest) -> SessionStore:
@@ -184,13 +216,14 @@ def _admitting(request: HttpRequest | None, user: AbstractBaseUser) -> Flow[None
 def _validating(request: HttpRequest | None, user: AbstractBaseUser) -> Flow[None]:
     """Asks ``validate`` of the session and of the events classes, once for a sign-in. Raises ``SignInRefused``."""
     engine = getattr(request, "session", None)
-    if not isinstance(engine, SessionStore) or engine.is_disabled or user.__dict__.get(_VALIDATED) == id(engine):
+    if not isinstance(engine, SessionStore) or engine.is_disabled or engine.validated == user.pk:
         return
     session = yield Step(engine.open, engine.aopen)
     reason = yield from hooks.ask("validate", session, request, user)
     if reason is not None:
+        _forget_remembering(user)
         raise SignInRefused(reason)
-    user.__dict__[_VALIDATED] = id(engine)
+    engine.validated = user.pk
 
 
 def _announcing(
@@ -198,6 +231,13 @@ def _announcing(
 ) -> Flow[None]:
     yield from hooks.tell(name, session, request, *args)
     yield hooks.send(name, session, request, user)
+
+
+def _is_provisional(user: AbstractBaseUser) -> bool:
+    """Whether the account may yet be taken back by a transaction, and its key go to another."""
+    alias = user._state.db
+    blocks = connections[alias].atomic_blocks if alias else ()
+    return any(not getattr(block, "_from_testcase", False) for block in blocks)
 
 
 def _drop_what_stays_behind(session: TypedSession) -> None:

@@ -11,7 +11,8 @@ from django.views.debug import SafeExceptionReporterFilter, get_default_exceptio
 
 from . import conf, tokens
 
-_WORDS = re.compile(rf"(?<![0-9a-z])[0-9a-z]{{{tokens.LENGTH}}}(?![0-9a-z])")
+_WINDOWS = re.compile(rf"(?=([0-9a-z]{{{tokens.LENGTH}}}))")
+"""Every place where a token could begin; in a ``repr`` a letter of an escape may stand before it."""
 STOCK = "django.views.debug.SafeExceptionReporterFilter"
 
 
@@ -57,4 +58,4 @@ def _holds_token(value: object) -> bool:
         text = value if isinstance(value, str) else repr(value)
     except Exception:  # of an object that cannot even be shown
         return False
-    return any(tokens.read(word) for word in _WORDS.findall(text))
+    return any(tokens.read(window) for window in _WINDOWS.findall(text))

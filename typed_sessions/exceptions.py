@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.utils.functional import Promise
 
 
 class TypedSessionError(Exception):
@@ -43,7 +44,7 @@ class SignInRefused(TypedSessionError, PermissionDenied):
     """
 
     def __init__(self, reason: object) -> None:
-        super().__init__(str(reason) if isinstance(reason, str) else "The sign-in was refused.")
+        super().__init__(str(reason) if isinstance(reason, (str, Promise)) else "The sign-in was refused.")
         self.reason = reason
 
 

@@ -35,8 +35,8 @@ class RememberMeMixin(forms.Form):
 
     def get_invalid_login_error(self) -> ValidationError:
         """Says why, if the credentials are good and ``validate`` of the session vetoed them with a text."""
-        reason = auth.refusal_of(getattr(self, "request", None))
-        if isinstance(reason, str):
+        reason = auth.told(auth.refusal_of(getattr(self, "request", None)))
+        if reason is not None:
             return ValidationError(reason, code="refused")
         error: ValidationError = super().get_invalid_login_error()  # type: ignore[misc]  # of the form it is mixed into
         return error
@@ -65,7 +65,7 @@ class ConfirmPasswordForm(forms.Form):
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
         found = authenticate(self.request, username=self.user.get_username(), password=password)
-        if found is None and isinstance(reason := auth.refusal_of(self.request), str):
+        if found is None and (reason := auth.told(auth.refusal_of(self.request))) is not None:
             raise ValidationError(reason, code="refused")
         if found is None or found.pk != self.user.pk:
             raise ValidationError(_("This is not your password."), code="wrong_password")

@@ -18,6 +18,7 @@ from .flows import Flow, Step, adrive, drive
 from .session import TypedSession, attach
 from .states import EndReason, SessionStatus
 from .stores.record import Record
+from .tokens import is_well_formed
 
 
 class LiveSessions:
@@ -73,6 +74,8 @@ class LiveSessions:
 
     def _getting(self, session_id: str) -> Flow[TypedSession | None]:
         engine = _engine()
+        if not is_well_formed(session_id):
+            return None
         try:
             found = yield Step(engine.store.load, engine.store.aload, (session_id,))
         except UnreadableRecord:
@@ -94,6 +97,8 @@ class LiveSessions:
 
     def _ending(self, session_id: str, reason: EndReason, user: str | None = None) -> Flow[bool]:
         store = _engine().store
+        if not is_well_formed(session_id):
+            return False  # the names of other things in the store are none of sessions
         last = yield Step(store.end, store.aend, (session_id, reason, clock.now(), user))
         return _is_live(last)
 
@@ -135,6 +140,10 @@ def _is_live(found: object) -> bool:
 def _key_of(user: object) -> str:
     """The primary key as records have it, which is how Django's auth keys have it (REQ-S60)."""
     model: Any = get_user_model()
+    if isinstance(user, Model) and not isinstance(user, model):
+        raise TypeError(f"A {model.__name__} or the primary key of one is wanted, and this is a {type(user).__name__}.")
     # A UUID, for one, may be written in many ways.
     owner: Any = user if isinstance(user, Model) else model(pk=model._meta.pk.to_python(user))
+    if owner.pk is None or owner.pk == "":
+        raise ValueError("A user who is stored, or the primary key of one, is wanted, and this is nobody.")
     return str(owner._meta.pk.value_to_string(owner))

@@ -26,7 +26,7 @@ from .backends.base import SessionStore
 from .exceptions import InvalidSessionToken, SessionConflict, SignInRefused, StoreUnavailable
 from .states import SessionStatus
 from .tokens import Token
-from .transports import Source
+from .transports import Source, Transport
 
 logger = logging.getLogger("typed_sessions")
 
@@ -89,7 +89,9 @@ class TypedSessionMiddleware(SessionMiddleware):
             return super().process_response(request, cast("HttpResponse", response))
         accessed = session.accessed  # as the view left it: committing looks at it too
         try:
+            session.confirm()
             if response.status_code < 500:
+                users.note_what_was_saved(request, session)
                 session.commit()
         except Exception as error:
             return _answer(error)
@@ -101,7 +103,9 @@ class TypedSessionMiddleware(SessionMiddleware):
             return await sync_to_async(super().process_response)(request, cast("HttpResponse", response))
         accessed = session.accessed  # as the view left it: committing looks at it too
         try:
+            await session.aconfirm()
             if response.status_code < 500:
+                users.note_what_was_saved(request, session)
                 await session.acommit()
         except Exception as error:
             return _answer(error)
@@ -123,31 +127,34 @@ def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) ->
     if response.status_code == 500 and session.facts.status is SessionStatus.UNAVAILABLE:
         # Another middleware needed the session; what its exception became says nothing of the reason.
         return _unavailable(StoreUnavailable("The session could not be read"))
-    if response.status_code == 403 and session.refusal and session.accessed:
+    if response.status_code == 403 and session.refusal and getattr(response, "_has_been_logged", False):
         response = _unauthorized(session.refusal)  # likewise; PermissionDenied has become a 403
-    transport = transports.of(request)
+    transport = transports.by(session.source)
     tells = False
     # What the store has done already, by flush() or save() in the view, the client is told whatever the status.
     if session.is_flushed and session.is_empty():
         tells = transport.expire(request, response)
     elif session.facts.token and session.facts.is_stored and not session.facts.is_rotated:
-        tells = _tell(request, response, session, session.facts.token)
-    tells |= transport.finish(request, response, session.stale_mode)
+        tells = _tell(request, response, session, session.facts.token, transport)
+    if not session.was_disabled and response.status_code < 500:
+        tells |= transport.finish(request, response, session.stale_mode)
     if accessed or tells or session.is_looked_at:
         transports.vary(request, response, tells, session.facts.is_authenticated)
     return response
 
 
-def _tell(request: HttpRequest, response: HttpResponseBase, session: SessionStore, token: Token) -> bool:
+def _tell(
+    request: HttpRequest, response: HttpResponseBase, session: SessionStore, token: Token, transport: Transport
+) -> bool:
     """Tells the client what it has to learn: a new token, or a later end. Whether there was anything."""
-    is_known = transports.read(request).token == token.text
+    is_known = session.presents(token)
     if is_known and (not session.has_stored or session.source is Source.HEADER):
         return False
     max_age = session.get_cookie_age()
     if is_known and max_age is None and not session.has_custom_expiry():
         return False  # the browser has it until it closes
     user, signed_in = session.facts.user, session.has_signed_in
-    transports.of(request).write(request, response, token, max_age=max_age, user=user, signed_in=signed_in)
+    transport.write(request, response, token, max_age=max_age, user=user, signed_in=signed_in)
     return True
 
 

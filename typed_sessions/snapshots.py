@@ -6,12 +6,13 @@ for. Whatever happens to the account is noticed when the snapshot is over, at th
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib import auth
+from django.contrib.auth.backends import ModelBackend
 from django.db import router
+from django.utils.module_loading import import_string
 
 from . import clock, conf
 from .backends.base import SessionStore
@@ -19,13 +20,18 @@ from .session import AuthUserSession
 
 KEY = "_typed_sessions_user"
 """In the bag."""
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS", "TRACE")
+_KEPT, _SAVED = "_typed_sessions_kept", "_typed_sessions_saved"
 _FLAGS = ("is_active", "is_staff", "is_superuser", "first_name", "last_name")
 
 
 def user_of(engine: SessionStore) -> Any:
-    """The user as the session has it, if that is young enough. Loads the session if nobody has yet."""
+    """The user as the session has it, if that is young enough. Loads the session if nobody has yet.
+
+    A request that may change something is worth a look at the account.
+    """
     age = conf.settings().user_snapshot_age
-    if not age:
+    if not age or engine.request is None or engine.request.method not in _SAFE_METHODS:
         return None
     kept = engine.get(KEY)
     if not isinstance(kept, dict) or kept.get("user") != engine.get(auth.SESSION_KEY):
@@ -58,13 +64,45 @@ async def arenew(engine: SessionStore, user: Any) -> None:
 
 
 def take(engine: SessionStore, user: Any) -> bool:
-    """Keeps ``user``, who has just come from the database, in the session. Whether that is wanted."""
+    """Keeps ``user``, who has just come from the database, in the session. Whether that is wanted, and can be done."""
     model = auth.get_user_model()
-    if not conf.settings().user_snapshot_age or not isinstance(user, model):
+    if not conf.settings().user_snapshot_age or type(user) is not model or not _is_plain(engine):
         return False
     fields = {name: _plain(user, name) for name in _names(model)}
     engine.note(KEY, {"user": engine[auth.SESSION_KEY], "taken": clock.now(), "fields": fields})
     return True
+
+
+def freshen(sender: object, instance: Any, using: str, raw: bool = False, **kwargs: object) -> None:
+    """Receives ``pre_save`` of the user model: what was taken from a snapshot, and not changed since, is not written
+    over what the row has by now. An old flag or name must not come back with another change.
+    """
+    own = instance.__dict__
+    kept = own.get(_KEPT)
+    if kept is None or raw or instance._state.adding:
+        return
+    # By identity: a value that was assigned is meant, even if it is the old one.
+    untouched = [name for name, value in kept.items() if own.get(name) is value]
+    rows: Any = type(instance)._base_manager.using(using).filter(pk=instance.pk)
+    fresh = rows.values(*untouched).first() if untouched else None
+    own.update(fresh or {})
+    kept.update(fresh or {})
+
+
+def mark_saved(sender: object, instance: Any, **kwargs: object) -> None:
+    """Receives ``post_save`` of the user model."""
+    instance.__dict__[_SAVED] = True
+
+
+def was_saved(user: Any) -> bool:
+    """Whether this very object has been saved since it was found."""
+    return _SAVED in user.__dict__
+
+
+def _is_plain(engine: SessionStore) -> bool:
+    """Whether the session's backend gets users as Django's own does, so that there is nothing else to them."""
+    backend = import_string(engine[auth.BACKEND_SESSION_KEY])
+    return getattr(backend, "get_user", None) is ModelBackend.get_user
 
 
 def _names(model: Any) -> list[str]:
@@ -87,18 +125,5 @@ def _rebuilt(fields: Any) -> Any:
         return None  # another release of the project took it
     values = [model._meta.get_field(name).to_python(fields[name]) for name in names]
     user = model.from_db(router.db_for_read(model), names, values)
-    user.save = partial(_save_on_top, user, dict(zip(names, values, strict=True)))
+    user.__dict__[_KEPT] = {name: user.__dict__[name] for name in names if name != model._meta.pk.attname}
     return user
-
-
-def _save_on_top(user: Any, kept: dict[str, Any], *args: Any, **kwargs: Any) -> None:
-    """``user.save()``, on top of what is stored now: an old flag or name must not come back with another change."""
-    user.__dict__.pop("save", None)
-    if not args and kwargs.get("update_fields") is None:
-        fields = {field.attname for field in user._meta.concrete_fields}
-        own = {name: value for name, value in user.__dict__.items() if name in fields}
-        changed = {name: value for name, value in own.items() if name not in kept or kept[name] != value}
-        user.refresh_from_db()
-        for name, value in changed.items():
-            setattr(user, name, value)
-    user.save(*args, **kwargs)

@@ -88,9 +88,16 @@ def digest(token: str) -> str:
 
     With ``HASH_IDS=False`` it is the token itself.
     """
-    if not conf.settings().hash_ids:
-        return token
+    return _digest(token) if conf.settings().hash_ids else token
+
+
+def _digest(token: str) -> str:
     return sha256(token.encode()).hexdigest()[:LENGTH]
+
+
+def shown(session_id: str | None) -> str | None:
+    """An id as clients see it, who with ``HASH_IDS=False`` would have a token else (REQ-S22)."""
+    return session_id if session_id is None or conf.settings().hash_ids else _digest(session_id)
 
 
 def urn(session_id: str) -> str:

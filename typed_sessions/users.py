@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import sync_to_async
 from django.contrib import auth
+from django.contrib.auth.middleware import auser as django_auser
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ValidationError
 from django.db import router, transaction
 from django.http import HttpRequest
 
@@ -40,10 +43,11 @@ class UserAttribute:
         engine = kept.get("session")
         if not isinstance(engine, SessionStore):
             raise AttributeError(CACHED)  # Django goes on by itself
-        if ASYNC_CACHED not in kept:
-            kept[CACHED] = resolve(request, engine)
-        else:
-            kept[CACHED] = kept[ASYNC_CACHED]
+        try:
+            found = kept.get(ASYNC_CACHED)
+            kept[CACHED] = found if _is_settled(found, engine) else resolve(request, engine)
+        except AttributeError as error:  # would look as if there were nothing here
+            raise RuntimeError(f"The user of the session could not be told: {error}") from error
         return kept[CACHED]
 
 
@@ -53,12 +57,18 @@ def resolve(request: HttpRequest, engine: SessionStore) -> Any:
     if user is not None:
         return user
     with engine.flushing_because(EndReason.PASSWORD_CHANGED):
-        user = auth.get_user(request)
+        try:
+            user = auth.get_user(request)
+        except ValidationError:  # the key is one of another user model
+            user = AnonymousUser()
     if not user.is_anonymous:
         snapshots.renew(engine, user)
-    elif engine.facts.is_authenticated and _is_gone(engine):
-        with engine.flushing_because(EndReason.USER_INACTIVE):
-            engine.flush()
+    elif engine.facts.is_authenticated:
+        if _is_gone(engine):
+            with engine.flushing_because(EndReason.USER_INACTIVE):
+                engine.flush()
+        else:
+            engine.set_aside()
     _refuse_if_ended(engine)
     return user
 
@@ -69,24 +79,35 @@ async def aresolve(request: HttpRequest, engine: SessionStore) -> Any:
     if user is not None:
         return user
     with engine.flushing_because(EndReason.PASSWORD_CHANGED):
-        user = await auth.aget_user(request)
+        try:
+            user = await auth.aget_user(request)
+        except ValidationError:  # as in resolve
+            user = AnonymousUser()
     if not user.is_anonymous:
         await snapshots.arenew(engine, user)
-    elif engine.facts.is_authenticated and await sync_to_async(_is_gone)(engine):
-        with engine.flushing_because(EndReason.USER_INACTIVE):
-            await engine.aflush()
+    elif engine.facts.is_authenticated:
+        if await sync_to_async(_is_gone)(engine):
+            with engine.flushing_because(EndReason.USER_INACTIVE):
+                await engine.aflush()
+        else:
+            engine.set_aside()
     _refuse_if_ended(engine)
     return user
 
 
-def _verify(request: HttpRequest) -> None:
-    if hasattr(request, "user"):
-        getattr(request, CACHED)
+def _verify(request: HttpRequest) -> bool:
+    """Whether it could be done: in front of the middleware that makes ``request.user`` it cannot, yet."""
+    if not hasattr(request, "user"):
+        return False
+    getattr(request, CACHED)
+    return True
 
 
-async def _averify(request: HttpRequest) -> None:
-    if hasattr(request, "auser"):
-        await _auser(request)
+async def _averify(request: HttpRequest) -> bool:
+    if not hasattr(request, "auser"):
+        return False
+    await _auser(request)
+    return True
 
 
 VERIFYING = Step(_verify, _averify)
@@ -94,22 +115,40 @@ VERIFYING = Step(_verify, _averify)
 
 
 def install_async(request: HttpRequest) -> None:
-    """Makes ``request.auser()`` answer what ``aresolve`` does; there is no other way in between."""
-    if hasattr(request, "auser") and ASYNC_CACHED not in request.__dict__:
+    """Makes ``request.auser()`` answer what ``aresolve`` does, if it is still Django's own that would answer."""
+    there = getattr(request, "auser", None)
+    if isinstance(there, partial) and there.func is django_auser:
         request.auser = partial(_auser, request)
+
+
+def forget(request: HttpRequest) -> None:
+    """Somebody has signed in or out: who the user was before is not the answer any more."""
+    for name in (CACHED, ASYNC_CACHED):
+        request.__dict__.pop(name, None)
+
+
+def note_what_was_saved(request: HttpRequest, engine: SessionStore) -> None:
+    """The user whom this request has saved is not to be taken from a snapshot of before."""
+    user = request.__dict__.get(CACHED) or request.__dict__.get(ASYNC_CACHED)
+    if user is not None and snapshots.was_saved(user):
+        engine.pop(snapshots.KEY, None)
 
 
 async def _auser(request: HttpRequest) -> Any:
     kept = request.__dict__
-    if ASYNC_CACHED not in kept:
-        engine = kept.get("session")
-        if CACHED in kept:
-            kept[ASYNC_CACHED] = kept[CACHED]
-        elif isinstance(engine, SessionStore):
-            kept[ASYNC_CACHED] = await aresolve(request, engine)
-        else:
-            kept[ASYNC_CACHED] = await auth.aget_user(request)
+    engine = kept.get("session")
+    if not isinstance(engine, SessionStore):
+        return await django_auser(request)
+    found = kept.get(ASYNC_CACHED) or kept.get(CACHED)
+    kept[ASYNC_CACHED] = found if _is_settled(found, engine) else await aresolve(request, engine)
     return kept[ASYNC_CACHED]
+
+
+def _is_settled(user: Any, engine: SessionStore) -> bool:
+    """Whether ``user``, who was found before, is the answer. Django's own finding may be that there is none, where the
+    session still says otherwise.
+    """
+    return user is not None and not (user.is_anonymous and engine.facts.is_authenticated)
 
 
 def _is_gone(engine: SessionStore) -> bool:
@@ -137,8 +176,13 @@ def _refuse_if_ended(engine: SessionStore) -> None:
 
 def end_if_inactive(sender: object, instance: Any, using: str, raw: bool = False, **kwargs: object) -> None:
     """Ends the sessions of an account that has been switched off, when that is committed."""
-    if not raw and not getattr(instance, "is_active", True):
+    if not raw and not getattr(instance, "is_active", True) and not _may_sign_in(instance):
         _end_on_commit(instance, using)
+
+
+def _may_sign_in(user: Any) -> bool:
+    """Whether a backend of the project lets users sign in who are not active."""
+    return any(getattr(backend, "user_can_authenticate", lambda user: False)(user) for backend in auth.get_backends())
 
 
 def end_if_deleted(sender: object, instance: Any, using: str, **kwargs: object) -> None:

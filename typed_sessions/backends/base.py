@@ -7,6 +7,8 @@ Sync and async methods are the same flow, driven in two ways. ``request.session`
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import deepcopy
+from dataclasses import fields
 from enum import Enum
 from typing import Any, Final
 
@@ -60,6 +62,20 @@ class SessionStore(LoadedSession):
         settings = conf.settings()
         return settings.perm_seconds if self.mode is SessionMode.PERM else settings.temp_seconds
 
+    def __setitem__(self, key: str, value: object) -> None:
+        super().__setitem__(key, value)
+        if key == SESSION_KEY:
+            self._claim()
+
+    async def aset(self, key: str, value: object) -> None:
+        await super().aset(key, value)
+        if key == SESSION_KEY:
+            self._claim()
+
+    def _claim(self) -> None:
+        self.is_claimed = True
+        self.part_with_former_user()
+
     # Saving
 
     def create(self) -> None:
@@ -103,7 +119,7 @@ class SessionStore(LoadedSession):
     def _saving(self, must_create: bool = False) -> Flow[Commit]:
         if self._copy is None and not must_create:
             yield from self._opening()
-        self._part_with_former_user()
+        self.part_with_former_user()
         if self._key is None:
             self._issue(self.mode)
             self.modified = True  # as in Django, where a first save is a create()
@@ -118,8 +134,10 @@ class SessionStore(LoadedSession):
         return (yield from self._updating())
 
     def _committing(self) -> Flow[Commit]:
-        self._part_with_former_user()
-        wanted = self.modified or django_settings.SESSION_SAVE_EVERY_REQUEST
+        if self._refusal is not None:
+            return Commit.NOTHING
+        self.part_with_former_user()
+        wanted = self.modified or (django_settings.SESSION_SAVE_EVERY_REQUEST and not self.was_disabled)
         if wanted and self._copy is None:
             yield from self._opening()
         if not (self.accessed or wanted) or self.is_empty():
@@ -142,19 +160,29 @@ class SessionStore(LoadedSession):
             return Commit.TOUCHED if touched else Commit.NOTHING
         return Commit.NOTHING
 
-    def _part_with_former_user(self) -> None:
-        """Who became somebody else, past ``login()``, takes nothing of the former user's along, the token included
-        (REQ-S17).
+    def part_with_former_user(self) -> None:
+        """Who became somebody else past ``login()``, or nobody past ``logout()``, takes nothing of the former user's
+        along, and whoever became a user does not keep the token of before (REQ-S11, REQ-S17).
         """
-        former = self._facts.record.user if self._facts.record else None
-        if former is None or self._authenticated_now or self._facts.user in (None, former):
+        record, user = self._facts.record, self._facts.user
+        if record is None or self._authenticated_now or self._has_changed_hands or user == record.user:
             return
-        bag = self._session_cache
-        for key in bag.keys() - _AUTH_KEYS:
+        if record.user is None and not self.is_bound:
+            return  # nobody else has this token to share it
+        self._has_changed_hands = True
+        if record.user is not None:
+            self._clear(_AUTH_KEYS if user else set())
+        self.has_signed_in |= user is not None
+        self._issue(self.mode)
+        self.modified = True
+
+    def _clear(self, kept: set[str]) -> None:
+        bag, session = self._session_cache, self._opened.session
+        for key in bag.keys() - kept:
             del bag[key]
-        session_class = type(self._opened.session)
-        self._opened.session = session_class()
-        self.begin_authenticated(self.mode)
+        fresh = type(session)()
+        for declared in fields(fresh):  # of the object that the view holds
+            object.__setattr__(session, declared.name, getattr(fresh, declared.name))
 
     def _has_content(self) -> bool:
         return bool(self._facts.bag) or self._opened.has_changed_fields()
@@ -241,7 +269,8 @@ class SessionStore(LoadedSession):
         self._opened.rebase(record)
         self._facts.record = record
         self._facts.status = SessionStatus.LIVE
-        self._facts.end_reason = self._facts.signed_in = None
+        self._facts.end_reason = self._facts.signed_in = self._former = None
+        self._has_changed_hands = False
         self._authenticated_now = False
         self.has_stored = True
 
@@ -286,7 +315,7 @@ class SessionStore(LoadedSession):
     def _next_record(self, content: Content, base: Record | None) -> Record:
         """The record that stores ``content``, in place of ``base`` if there is one."""
         now = clock.now()
-        user = records.user_of(self._facts, base)
+        user = self._facts.user_over(base)
         authenticated, until = records.authentication(user, base, now, self._authenticated_now)
         assert self._facts.token is not None
         record = records.make(
@@ -351,12 +380,26 @@ class SessionStore(LoadedSession):
         self._issue(mode if self.is_bound else self.mode)
         self.modified = True
 
-    def roll_back(self) -> None:
-        """Forgets what this request did to its session, as far as nothing of it is stored."""
-        self._facts = Facts()
-        self._set_key(self._presented.token if self._presented else None)
-        self._copy = None
-        self._authenticated_now = self.has_signed_in = self.modified = False
+    def checkpoint(self) -> dict[str, Any]:
+        """The values of the fields as they are, for ``roll_back``."""
+        session = self._typed()
+        return {declared.name: deepcopy(getattr(session, declared.name)) for declared in fields(session)}
+
+    def roll_back(self, values: dict[str, Any]) -> None:
+        """Takes back a sign-in that is not stored yet, and what it did to the fields, whose ``values`` were these. What
+        else this request has changed stays.
+        """
+        former, self._former = self._former, None
+        if former is not None:
+            self._set_key(former.key)
+            self._facts.token, self.modified, self._verifying = former.token, former.modified, former.verifying
+        for name, value in values.items():
+            object.__setattr__(self._typed(), name, value)
+        if not self._facts.was_authenticated and self._facts.bag is not None:
+            for key in _AUTH_KEYS:
+                self._facts.bag.pop(key, None)
+        self._authenticated_now = self.has_signed_in = self.is_claimed = self._has_changed_hands = False
+        self._facts.signed_in = None
 
     def _deleting(self, session_key: str | None, reason: EndReason = EndReason.LOGGED_OUT) -> Flow[None]:
         token = tokens.read(session_key or self._key)
@@ -366,6 +409,8 @@ class SessionStore(LoadedSession):
             ids.append(record.id)
         for session_id in ids:
             user = record.user if record is not None and record.id == session_id else None
+            if self.store.is_provisional:
+                self._ended.append((session_id, reason, user))
             yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
 
     def _flushing(self) -> Flow[None]:
@@ -380,8 +425,21 @@ class SessionStore(LoadedSession):
         self._copy = self._new_copy(None)
         self._facts.bag = {}
         self._set_key(None)
-        self._authenticated_now = self.has_signed_in = False
+        self._former = None
+        self._authenticated_now = self.has_signed_in = self.is_claimed = self._has_changed_hands = False
         self.accessed = self.modified = self.is_flushed = True
+
+    def confirm(self) -> None:
+        """Ends once more what was ended within a transaction, which may have been rolled back since."""
+        drive(self._confirming())
+
+    async def aconfirm(self) -> None:
+        await adrive(self._confirming())
+
+    def _confirming(self) -> Flow[None]:
+        ended, self._ended = self._ended, []
+        for session_id, reason, user in ended:
+            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
 
     def _ending_superseded(self, reason: EndReason) -> Flow[None]:
         """Ends what this client's token of the other mode opens."""

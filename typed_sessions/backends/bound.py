@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.contrib.sessions.backends.base import SessionBase
 
@@ -13,11 +13,21 @@ from .. import tokens
 from ..exceptions import InvalidSessionToken, SessionDisabled
 from ..flows import Step
 from ..states import EndReason, SessionMode, SessionStatus
+from ..tokens import Token
 from ..transports import Presented, Source
 from .facts import Facts
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+
+
+class Former(NamedTuple):
+    """What a session was known by before it was given a new token, which is not stored yet."""
+
+    key: str | None
+    token: Token | None
+    modified: bool
+    verifying: Step | None
 
 
 class BoundSession(SessionBase):
@@ -30,8 +40,11 @@ class BoundSession(SessionBase):
         self._presented: Presented | None = None
         self._refusal: InvalidSessionToken | None = None
         self._is_disabled = False
+        self._former: Former | None = None
+        self._ended: list[tuple[str, EndReason, str | None]] = []
         self._flush_reason = EndReason.LOGGED_OUT
         self._authenticated_now = False
+        self._has_changed_hands = False
         self.has_signed_in = False
         """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
         self.is_looked_at = False
@@ -40,6 +53,12 @@ class BoundSession(SessionBase):
         """Whether anything was stored during this request, by ``save()`` in the view or at its end."""
         self.is_flushed = False
         """Whether ``flush`` was called, so that the browser's cookies have to go."""
+        self.is_claimed = False
+        """Whether somebody has put a user into the session, as ``login()`` does before it tells of it."""
+        self.was_disabled = False
+        """Whether the view had no session, so that nothing is to come of the request."""
+        self.validated: object = None
+        """The primary key of the user whose sign-in ``validate`` has let pass."""
         # What SessionBase does, without looking the serializer up before it is needed.
         self._set_key(session_key)
         self.accessed = self.modified = self.is_looked_at = False
@@ -90,14 +109,17 @@ class BoundSession(SessionBase):
         """Whether the view that is running has no session."""
         return self._is_disabled
 
-    @contextmanager
-    def disabled(self) -> Iterator[None]:
-        """Within it, whoever asks for the session gets ``SessionDisabled``."""
-        before, self._is_disabled = self._is_disabled, True
-        try:
-            yield
-        finally:
-            self._is_disabled = before
+    def disable(self) -> None:
+        """From now on, whoever asks for the session gets ``SessionDisabled``."""
+        self._is_disabled = self.was_disabled = True
+
+    def enable(self) -> None:
+        """The view that has no session is over; what stands around it may have one."""
+        self._is_disabled = False
+
+    def presents(self, token: Token) -> bool:
+        """Whether it is by this token that the client has come."""
+        return self._presented is not None and self._presented.token == token.text
 
     @contextmanager
     def flushing_because(self, reason: EndReason) -> Iterator[None]:
@@ -141,6 +163,8 @@ class BoundSession(SessionBase):
         return self._facts
 
     def _issue(self, mode: SessionMode) -> None:
+        if self._former is None:
+            self._former = Former(self._key, self._facts.token, self.modified, self._verifying)
         text = tokens.issue(mode)
         self._set_key(text)
         self._facts.token = tokens.read(text)

@@ -55,9 +55,13 @@ class Facts:
 
     @property
     def user(self) -> str | None:
-        """The primary key of the signed-in user, as Django's own auth keys have it."""
+        """The primary key of the signed-in user."""
+        return self.user_over(self.record)
+
+    def user_over(self, base: Record | None) -> str | None:
+        """The primary key of the signed-in user, as Django's own auth keys have it, or else ``base``."""
         if self.bag is None:
-            return self.record.user if self.record else None
+            return base.user if base else None
         user = self.bag.get(SESSION_KEY)
         return None if user is None else str(user)
 

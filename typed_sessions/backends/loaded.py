@@ -82,8 +82,14 @@ class LoadedSession(BoundSession):
         if self._copy is None:
             yield from self._opening()
         if verifies and self._verifying is not None and self._facts.is_authenticated:
+            # Put aside while it is done, as it looks at the session itself.
             verifying, self._verifying = self._verifying, None
-            yield verifying._replace(args=(self.request,))
+            is_done = False
+            try:
+                is_done = yield verifying._replace(args=(self.request,))
+            finally:
+                if not is_done:
+                    self._verifying = verifying
         return self._typed()
 
     def _typed(self) -> TypedSession:
@@ -172,6 +178,8 @@ class LoadedSession(BoundSession):
 
     def _opening(self) -> Flow[None]:
         """Loads what the key opens, if there is a key; a bag that was put in its place stays."""
+        if self._refusal is not None:
+            raise self._refusal.with_traceback(None)
         bag = self._facts.bag
         if self._key is None:
             self._copy = self._new_copy(None)
@@ -233,10 +241,17 @@ class LoadedSession(BoundSession):
         self._facts.status = status
         self._facts.end_reason = reason
         self._facts.bag = None
-        self._copy = self._new_copy(None)
+        self._copy = None
         if had_key and self.source is Source.HEADER:
             # Never a fallback: who says who they are is that, or nobody (REQ-S20).
             raise self.refuse(reason.value if reason else status.value)
+        self._copy = self._new_copy(None)
+
+    def set_aside(self) -> None:
+        """For this request the visitor is nobody, though the session is there: its user is not vouched for now."""
+        self._facts.record = None
+        self._found_nothing(SessionStatus.REJECTED)
+        self._facts.bag = {}
 
     def _finding(self, session_key: str | None) -> Flow[bool]:
         token = tokens.read(session_key)

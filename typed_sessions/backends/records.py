@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from django.contrib.auth import SESSION_KEY
-
 from .. import conf
 from ..exceptions import SessionTooLarge
 from ..formats import Format
@@ -13,7 +11,6 @@ from ..stores import wire
 from ..stores.record import FORMAT, Client, Record, new_nonce
 from ..tokens import Token
 from ..working_copy import Content
-from .facts import Facts
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -42,14 +39,6 @@ def make(content: Content, token: Token, base: Record | None, *, now: int, **env
     )
 
 
-def user_of(facts: Facts, base: Record | None) -> str | None:
-    """The primary key of the signed-in user, as Django's own auth keys have it."""
-    if facts.bag is None:
-        return base.user if base else None
-    user = facts.bag.get(SESSION_KEY)
-    return None if user is None else str(user)
-
-
 def authentication(user: str | None, base: Record | None, now: int, signed_in: bool) -> tuple[int | None, int | None]:
     """When the user signed in, and the absolute end that follows from it."""
     if user is None:
@@ -57,7 +46,8 @@ def authentication(user: str | None, base: Record | None, now: int, signed_in: b
     if base is not None and base.user == user and not signed_in:
         return base.authenticated, base.until
     absolute = conf.settings().absolute_seconds
-    return now, None if absolute is None else now + absolute
+    # Who was put into the session past login() has proved nothing, and does not stay for ever either.
+    return now if signed_in else None, None if absolute is None else now + absolute
 
 
 def client_of(request: HttpRequest | None, base: Record | None) -> Client | None:

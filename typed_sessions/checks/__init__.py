@@ -22,7 +22,7 @@ def register() -> None:
         configuration.check_lifetimes,
         configuration.check_cookie_names,
         configuration.check_cookie_prefix,
-        configuration.check_paths,
+        configuration.check_identity,
         configuration.check_serializer,
         session_class.check_session_class,
         stores.check_store,

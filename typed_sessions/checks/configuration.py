@@ -135,12 +135,15 @@ def check_cookie_prefix() -> Messages:
 
 
 @check("TYPED_SESSIONS['CONSENT'] or TYPED_SESSIONS['AUTH_EVENTS']")
-def check_paths() -> Messages:
-    """What dotted paths name is there, and of the right kind."""
+def check_identity() -> Messages:
+    """What dotted paths name is there, and of the right kind, and what is asked for can be had."""
     settings = current_settings()
     if settings is None:
         return []
     found = []
+    if settings.user_snapshot_age and settings.save == "explicit":
+        what = "With SAVE = 'explicit' a USER_SNAPSHOT_AGE that is over stays over until a view saves its session."
+        found.append(warning(26, what, "Leave one of them out."))
     if settings.consent is not None and not callable(imported(settings.consent)):
         what = f"CONSENT {settings.consent!r} names no function, so that nobody's consent is known."
         found.append(error(24, what, "Set it to the dotted path of f(request) -> bool."))

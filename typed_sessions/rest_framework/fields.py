@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 from rest_framework import serializers
-from typing_extensions import Self
 
 from ..formats import JSON, UNREADABLE, UNWRITABLE
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 MAX_DEPTH: Final = 50
 """Lists and objects within each other. What reads a value later may have less room to go down than what stored it."""

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, cast
 from django.utils.translation import gettext_lazy as _
 from rest_framework.permissions import SingleOperandHolder
 from rest_framework.request import Request
-from typing_extensions import Self
 
 from .. import conf, snapshots
-from ..decorators import is_recent
+from ..decorators import is_of_session, is_recent
 from ..exceptions import SessionDisabled
 from ..session import AuthUserSession, TypedSession, engine_of
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module if a project's settings name what is in it
+    from typing_extensions import Self
 
 
 class SessionPermission(SingleOperandHolder, ABC):
@@ -118,8 +118,7 @@ def _session_of(request: Request) -> TypedSession | None:
         session: TypedSession = engine.typed_session
     except SessionDisabled:
         return None
-    pk = user._meta.pk.value_to_string(user) if hasattr(user, "_meta") else str(user.pk)
-    return session if engine.facts.user == pk else None
+    return session if is_of_session(request, user) else None
 
 
 def _snapshot_of(request: Request) -> AuthUserSession | None:

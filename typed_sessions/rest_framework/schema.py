@@ -21,7 +21,8 @@ from drf_spectacular.extensions import (
     OpenApiViewExtension,
 )
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.plumbing import ComponentIdentity, ResolvedComponent, is_jsonschema_compliant
+from drf_spectacular.plumbing import ComponentIdentity, ResolvedComponent
+from drf_spectacular.settings import spectacular_settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import Direction, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers
@@ -95,6 +96,11 @@ class SessionValueFieldExtension(OpenApiSerializerFieldExtension):
         return cast("Schema", described)
 
 
+def _is_json_schema() -> bool:
+    """Whether the version of OpenAPI that is asked for has JSON schema as it is; version 3.0 has its own dialect."""
+    return not spectacular_settings.OAS_VERSION.startswith("3.0")
+
+
 def _choices(cls: Any) -> Schema:
     """Of Django's enums, whose metaclass hides from msgspec what they are."""
     return {"enum": [member.value for member in cls]} if issubclass(cls, Enum) else {}
@@ -105,7 +111,7 @@ def _described(schema: Any) -> Any:
     found, is_nullable = _nullable(schema)
     if not is_nullable:
         return found
-    if is_jsonschema_compliant():
+    if _is_json_schema():
         return {"anyOf": [found, {"type": "null"}]}
     return {"allOf": [found], "nullable": True} if "$ref" in found else {**found, "nullable": True}
 
@@ -139,7 +145,7 @@ def _type_of(value: object) -> str:
 def _adapted(schema: Schema) -> Schema:
     """The parts of a schema, each in OpenAPI's dialect; OpenAPI 3.0 has other words for some of JSON schema."""
     found = {key: _parts[key](value) if key in _parts else value for key, value in schema.items()}
-    if is_jsonschema_compliant():
+    if _is_json_schema():
         return found
     if "prefixItems" in found:
         found["items"] = {"anyOf": found.pop("prefixItems")}

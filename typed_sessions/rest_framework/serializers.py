@@ -19,10 +19,18 @@ from ..codec import configured_codec
 from ..exceptions import SessionConflict, SessionFieldError, SessionTooLarge
 from ..session import TypedSession, engine_of, field_options
 from ..states import SessionMode, SessionStatus
+from ..tokens import shown
 from .errors import Conflict, Interrupted
 from .fields import SessionValueField, ValueType
 
 B = TypeVar("B", bound="SessionSerializer")
+
+
+class ShownIdField(serializers.CharField):
+    """The public handle, and never a token."""
+
+    def to_representation(self, value: Any) -> str:
+        return str(shown(value))
 
 
 class SessionSerializer(serializers.Serializer[TypedSession]):
@@ -53,7 +61,7 @@ class SessionSerializer(serializers.Serializer[TypedSession]):
 class CurrentSessionSerializer(SessionSerializer):
     """What every session is, before the fields of the project's class."""
 
-    id = serializers.CharField(read_only=True, allow_null=True, help_text=_("None until the session is stored."))
+    id = ShownIdField(read_only=True, allow_null=True, help_text=_("None until the session is stored."))
     mode = SessionValueField(type=ValueType(SessionMode), read_only=True)
     status = SessionValueField(type=ValueType(SessionStatus), read_only=True)
     is_authenticated = serializers.BooleanField(read_only=True)
@@ -110,7 +118,7 @@ class SignInSerializer(serializers.Serializer[Any]):
 class DeviceSerializer(serializers.Serializer[TypedSession]):
     """A session as its user sees it among their others."""
 
-    id = serializers.CharField(read_only=True)
+    id = ShownIdField(read_only=True)
     is_current = serializers.SerializerMethodField()
     mode = SessionValueField(type=ValueType(SessionMode), read_only=True)
     created_at = serializers.DateTimeField(read_only=True)

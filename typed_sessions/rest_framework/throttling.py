@@ -25,8 +25,8 @@ class SignInAddressThrottle(SimpleRateThrottle):
     scope = "sign-in-address"
 
     def get_rate(self) -> str | None:
-        rates: Any = api_settings.DEFAULT_THROTTLE_RATES
-        self.THROTTLE_RATES = {**DEFAULT_RATES, **rates}  # now, and not when the class is made: settings change in tests
+        rates: Any = api_settings.DEFAULT_THROTTLE_RATES  # as it is now, and not when the class was made
+        self.THROTTLE_RATES = {**DEFAULT_RATES, **rates}
         return super().get_rate()
 
     def get_ident(self, request: Request) -> str:
@@ -51,7 +51,7 @@ class SignInThrottle(SignInAddressThrottle):
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
         user_model: Any = get_user_model()
         told: Any = request.data if isinstance(request.data, Mapping) else {}
-        name = unicodedata.normalize("NFKC", str(told.get(user_model.USERNAME_FIELD, ""))).casefold()
+        name = unicodedata.normalize("NFKC", str(told.get(user_model.USERNAME_FIELD, ""))).strip().casefold()
         # A digest, as a cache may refuse what people type, and it is none of the cache's business.
         key = sha256(f"{self.get_ident(request)} {name}".encode(errors="surrogatepass")).hexdigest()
         return self.cache_format % {"scope": self.scope, "ident": key}

@@ -21,10 +21,11 @@ from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 from rest_framework.views import APIView
 
-from ..auth import login, logout, refusal_of
+from ..auth import login, logout, refusal_of, told
 from ..exceptions import SignInRefused
 from ..live import live_sessions
 from ..session import TypedSession, engine_of
+from ..tokens import shown
 from .authentication import StrictTypedSessionAuthentication, is_by_header
 from .errors import Unlistable, said
 from .serializers import DeviceSerializer, EndedSerializer, SignInSerializer, configured_serializer
@@ -123,9 +124,11 @@ class SessionEndView(APIView):
 
     def delete(self, request: Request, id: str, *args: Any, **kwargs: Any) -> Response:
         """Ends it; ending the current one is signing out. 404 for one of another user as for one that is not there."""
-        if id == engine_of(request).typed_session.id:
+        if id == shown(engine_of(request).typed_session.id):
             logout(request._request)
-        elif id not in [session.id for session in _sessions_of(request)] or not live_sessions.end(id):
+            return Response(status=status.HTTP_204_NO_CONTENT)
+        own = {shown(session.id): str(session.id) for session in _sessions_of(request)}
+        if id not in own or not live_sessions.end(own[id]):
             raise NotFound
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -136,8 +139,7 @@ def _refused(reason: object) -> HttpResponseBase:
         return reason
     if reason is None:
         raise AuthenticationFailed(said(_("No active account has these credentials."), "invalid_credentials"))
-    told = reason if isinstance(reason, str) else _("The sign-in was refused.")
-    raise PermissionDenied(said(told, "sign_in_refused"))
+    raise PermissionDenied(said(told(reason) or _("The sign-in was refused."), "sign_in_refused"))
 
 
 def _sessions_of(request: Request) -> list[TypedSession]:

@@ -47,6 +47,11 @@ class Store(ABC):
     """Whether ``newest``, ``of_user`` and ``count`` can be answered."""
 
     @property
+    def is_provisional(self) -> bool:
+        """Whether what is written now may be taken back, by a transaction around it that is rolled back."""
+        return False
+
+    @property
     def format(self) -> Format:
         """How records of this store hold their fields."""
         return chosen_format()

@@ -50,6 +50,10 @@ class CachedDatabaseStore(Store):
         self._database = DatabaseStore()
 
     @property
+    def is_provisional(self) -> bool:
+        return self._is_in_transaction
+
+    @property
     def format(self) -> Format:
         return JSON
 
@@ -115,7 +119,7 @@ class CachedDatabaseStore(Store):
 
     @property
     def _is_in_transaction(self) -> bool:
-        return bool(transaction.get_connection(self._database.alias).in_atomic_block)
+        return self._database.is_provisional
 
     @property
     def _cache(self) -> ByteCache:

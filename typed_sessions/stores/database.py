@@ -53,6 +53,10 @@ class DatabaseStore(Store):
     """Uses the database that the routers name for ``StoredSession``."""
 
     @property
+    def is_provisional(self) -> bool:
+        return bool(transaction.get_connection(self.alias).in_atomic_block)
+
+    @property
     def format(self) -> Format:
         return JSON
 

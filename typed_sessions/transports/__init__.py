@@ -6,21 +6,20 @@ from django.http import HttpRequest
 
 from . import cookies, headers
 from .caching import vary
-from .cookies import permanent_token
 from .headers import CHALLENGE
 from .presented import Presented, Source, Transport
 
-__all__ = ["CHALLENGE", "Presented", "Source", "Transport", "of", "permanent_token", "read", "vary"]
+__all__ = ["CHALLENGE", "Presented", "Source", "Transport", "by", "read", "vary"]
 
 _COOKIES = cookies.Cookies()
 _HEADERS = headers.Headers()
 
 
-def of(request: HttpRequest) -> Transport:
-    """Headers if the request has any of ours and may have them, else cookies."""
-    return _HEADERS if headers.are_used(request) else _COOKIES
-
-
 def read(request: HttpRequest) -> Presented:
-    """What the request carries, by the one way that counts for it."""
-    return of(request).read(request)
+    """What the request carries, by the one way that counts: headers if it has any of ours and may, else cookies."""
+    return (_HEADERS if headers.are_used(request) else _COOKIES).read(request)
+
+
+def by(source: Source) -> Transport:
+    """The transport by which the answer goes, which is the one that the request has come by."""
+    return _HEADERS if source is Source.HEADER else _COOKIES

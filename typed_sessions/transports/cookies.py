@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from http.cookies import Morsel
+from urllib.parse import quote
 
 from django.conf import settings as django_settings
 from django.http import HttpRequest
@@ -18,6 +20,9 @@ from .presented import Presented, Source
 
 USER = "X-UAId"
 """Tells a proxy whose request it is. Never read."""
+
+_DEPTH = 4
+"""Labels of a domain, and parts of a path, for which a planted cookie is looked."""
 
 logger = logging.getLogger("django.security.typed_sessions")
 
@@ -34,7 +39,7 @@ class Cookies:
         if twice := _sent_twice(request.META.get("HTTP_COOKIE", ""), (temp, perm, option)):
             logger.warning("The cookie %s came twice with different values, so none of ours counts", twice)
             return Presented(Source.COOKIE, SessionMode.TEMP, is_ambiguous=True)
-        if cookies.get(option) == "perm":
+        if cookies.get(option) == "perm" and perm in cookies:  # a lost cookie must not orphan the other one's session
             return Presented(Source.COOKIE, SessionMode.PERM, cookies.get(perm), cookies.get(temp))
         return Presented(Source.COOKIE, SessionMode.TEMP, cookies.get(temp), cookies.get(perm))
 
@@ -74,8 +79,7 @@ class Cookies:
 
     def expire(self, request: HttpRequest, response: HttpResponseBase) -> bool:
         """Deletes those of our cookies that the browser sent."""
-        names = (name_of(SessionMode.TEMP), name_of(SessionMode.PERM), conf.settings().option_cookie, USER)
-        sent = [name for name in names if name in request.COOKIES]
+        sent = [name for name in (*_names(), USER) if name in request.COOKIES]
         for name in sent:
             _delete(response, name)
         if sent and (types := conf.settings().clear_site_data):
@@ -87,25 +91,72 @@ class Cookies:
 
         The cookie that names the user goes when nobody is signed in any more.
         """
-        settings, perm = conf.settings(), name_of(SessionMode.PERM)
-        tells = stale is not None and USER in request.COOKIES
-        if tells:
+        tells = _heal(request, response)
+        if USER in request.COOKIES and USER not in response.cookies and (stale or not consent.is_given(request)):
             _delete(response, USER)
-        if settings.permanent_id != "always" or perm in response.cookies:
-            return tells
-        if (perm in request.COOKIES and stale is not SessionMode.PERM) or not consent.is_given(request):
-            return tells
-        _set(response, perm, tokens.issue_blank(SessionMode.PERM), settings.perm_seconds)
-        return True
+            tells = True
+        if conf.settings().permanent_id == "always" and name_of(SessionMode.PERM) not in response.cookies:
+            tells |= _recognise(request, response, is_stale=stale is SessionMode.PERM)
+        return tells
 
 
 def name_of(mode: SessionMode) -> str:
     return conf.settings().perm_cookie if mode is SessionMode.PERM else django_settings.SESSION_COOKIE_NAME
 
 
-def permanent_token(request: HttpRequest) -> Token | None:
-    """What the permanent cookie holds, whether or not it opens a session."""
-    return tokens.read(request.COOKIES.get(name_of(SessionMode.PERM)))
+def _recognise(request: HttpRequest, response: HttpResponseBase, is_stale: bool) -> bool:
+    """Sees to the permanent cookie of a browser in which nobody need be signed in. Whether there was anything to do."""
+    perm = name_of(SessionMode.PERM)
+    there = tokens.read(request.COOKIES.get(perm))
+    if perm in request.COOKIES and not is_stale and not (there and there.is_blank):
+        return False
+    is_wanted = consent.is_given(request)
+    if is_wanted and (is_stale or perm not in request.COOKIES):
+        _set(response, perm, tokens.issue_blank(SessionMode.PERM), conf.settings().perm_seconds)
+        return True
+    if not is_wanted and perm in request.COOKIES:
+        _delete(response, perm)  # the consent with which it was given has been withdrawn
+        return True
+    return False
+
+
+def _heal(request: HttpRequest, response: HttpResponseBase) -> bool:
+    """Of a cookie that came twice, deletes every other that this host can, so that the next sign-in is seen again.
+
+    A neighbouring host may have planted it, or this site, with another ``SESSION_COOKIE_DOMAIN`` or ``_PATH``.
+    """
+    name = _sent_twice(request.META.get("HTTP_COOKIE", ""), _names())
+    if name is None:
+        return False
+    ours = ((django_settings.SESSION_COOKIE_DOMAIN or "").lstrip("."), django_settings.SESSION_COOKIE_PATH)
+    for domain in ("", *_domains(request.META.get("HTTP_HOST", ""))):
+        for path in _paths(request.path):
+            if (domain, path) != ours:
+                gone: Morsel[str] = Morsel()
+                gone.set(name, "", "")
+                gone.update({"domain": domain, "path": path, "max-age": "0", "expires": http_date(0)})
+                gone["secure"] = django_settings.SESSION_COOKIE_SECURE
+                # One name has one place in the mapping, and may have many lines in the response.
+                dict.__setitem__(response.cookies, f"{name} {domain} {path}", gone)
+    return True
+
+
+def _domains(host: str) -> list[str]:
+    """The domains that a cookie of ``host`` can have."""
+    labels = host.partition(":")[0].lower().split(".")
+    if labels[-1].isdigit() or not all(label.replace("-", "").isalnum() for label in labels):
+        return []
+    return [".".join(labels[start:]) for start in range(max(0, len(labels) - _DEPTH), len(labels) - 1)]
+
+
+def _paths(path: str) -> list[str]:
+    """The paths that a cookie sent to ``path`` can have, from the root down."""
+    parts = quote(path).strip("/").split("/")[: _DEPTH - 1]
+    return ["/", *("/" + "/".join(parts[: end + 1]) for end in range(len(parts)) if parts[0])]
+
+
+def _names() -> tuple[str, str, str]:
+    return (name_of(SessionMode.TEMP), name_of(SessionMode.PERM), conf.settings().option_cookie)
 
 
 def _sent_twice(header: str, names: tuple[str, ...]) -> str | None:

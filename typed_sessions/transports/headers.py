@@ -98,8 +98,9 @@ def _wrong(
         return InvalidSessionToken(
             "wrong_mode", f"{_OF_MODE[other]} needs {wanted} beside it, so that it is clear which session is meant."
         )
-    if (read := tokens.read(token)) is None or read.mode is not mode:
-        return InvalidSessionToken("malformed", f"{_OF_MODE[mode]} is none that this site has given out.")
+    for name, text, expected in ((_OF_MODE[mode], token, mode), (_OF_MODE[other], other_token, other)):
+        if text is not None and ((read := tokens.read(text)) is None or read.mode is not expected):
+            return InvalidSessionToken("malformed", f"{name} is none that this site has given out.")
     return None
 
 
@@ -120,7 +121,10 @@ def _trusts(request: HttpRequest, origin: str) -> bool:
     """As Django decides for a form, by ``CSRF_TRUSTED_ORIGINS``."""
     if origin == f"{request.scheme}://{request.get_host()}":
         return True
-    asked = urlsplit(origin)
+    try:
+        asked = urlsplit(origin)
+    except ValueError:
+        return False
     for trusted in map(urlsplit, django_settings.CSRF_TRUSTED_ORIGINS):
         host = trusted.netloc.removeprefix("*")
         if trusted.scheme == asked.scheme and is_same_domain(asked.netloc, host):
