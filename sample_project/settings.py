@@ -11,6 +11,7 @@ Three environment variables change it, and ``manage.py demo`` sets two of them f
 """
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ def kept_secret(path: Path) -> str:
         file.write(secret := get_random_secret_key())
     return secret
 
+
+if not find_spec("rest_framework"):
+    raise SystemExit('The API of the shop needs Django REST framework. Try this: pip install -e ".[demo]"')
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DEMO_DIR = Path(os.environ.get("TYPED_SESSIONS_DEMO_DIR") or BASE_DIR / ".demo").absolute()
@@ -45,6 +49,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "typed_sessions",
     "sample_project.shop",
+    "rest_framework",
 ]
 
 MIDDLEWARE = [
@@ -62,7 +67,13 @@ SESSION_ENGINE = "typed_sessions.backends.db"
 AUTHENTICATION_BACKENDS = ["typed_sessions.auth.TypedSessionBackend"]
 SESSION_COOKIE_NAME = "ss-id"
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
-TYPED_SESSIONS = {"SESSION_CLASS": "sample_project.shop.sessions.ShopSession"}
+TYPED_SESSIONS = {
+    "SESSION_CLASS": "sample_project.shop.sessions.ShopSession",
+    "HEADERS": ["/api/"],  # there, programs may show their token in a header instead of a cookie
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["typed_sessions.rest_framework.TypedSessionAuthentication"],
+}
 
 # The demonstration speaks plain HTTP, where a browser drops cookies marked Secure. Over HTTPS, both must be True.
 SESSION_COOKIE_SECURE = False

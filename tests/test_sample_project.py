@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from html import unescape
 from http.cookiejar import Cookie
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from django.utils import timezone
 
+from sample_project.shop import devices
+from sample_project.shop.templatetags.shop import ago
 from tests.servers.process import Server
 from tests.servers.redis import RedisServer, binaries, free_port
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
-MANAGE = Path(__file__).resolve().parent.parent / "manage.py"
+ROOT = Path(__file__).resolve().parent.parent
+MANAGE = ROOT / "manage.py"
+CLIENT = ROOT / "sample_project" / "clients" / "api_client.py"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OURS = {"ss-id", "ss-pid", "ss-opt"}
 FOUR_WEEKS = 28 * 24 * 3600
+FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
+    "Version/18.5 Mobile/15E148 Safari/604.1"
+)
 
 
 class Shop(Server):
@@ -53,13 +67,26 @@ class Shop(Server):
         except requests.ConnectionError:
             return False
 
+    def let_pass(self, seconds: int) -> None:
+        """Makes every sign-in so much older than it is."""
+        if self.redis is None:
+            with contextlib.closing(sqlite3.connect(self.home / "data" / "db.sqlite3")) as database, database:
+                database.execute("UPDATE typed_sessions_storedsession SET authenticated = authenticated - ?", [seconds])
+            return
+        client = self.redis.client()
+        for key in client.scan_iter(f"urn:iauthsession:{'[0-9a-f]' * 40}"):
+            record: Any = client.get(key)
+            older = re.sub(rb'(?<="authenticated":)\d+', lambda found: b"%d" % (int(found[0]) - seconds), record)
+            client.set(key, older, keepttl=True)
+
 
 class Visitor(requests.Session):
     """Somebody with a browser's cookies, who fills in forms."""
 
-    def __init__(self, shop: Shop) -> None:
+    def __init__(self, shop: Shop, agent: str = FIREFOX) -> None:
         super().__init__()
         self.site = shop.url
+        self.headers["User-Agent"] = agent
 
     def see(self, path: str) -> str:
         response = self.get(self.site + path, timeout=10)
@@ -74,6 +101,23 @@ class Visitor(requests.Session):
 
     def sign_in(self, password: str = "demo-customer", **fields: object) -> requests.Response:
         return self.submit("/sign-in/", **{"username": "customer", "password": password, **fields})
+
+    def api(self, method: str, route: str, **data: Any) -> requests.Response:
+        """A call as a script on one of the shop's pages makes it."""
+        token = {"X-CSRFToken": self.cookies.get("csrftoken") or ""}
+        return self.request(method, f"{self.site}/api/{route}", json=data or None, headers=token, timeout=10)
+
+    def devices(self) -> list[str]:
+        """What My devices says of each, as one line of text."""
+        page = self.see("/account/devices/")
+        items = re.findall(r'<li class="device">(.*?)</li>', page, re.DOTALL)
+        return [" ".join(unescape(re.sub(r"<[^>]+>", " ", item)).split()) for item in items]
+
+    @property
+    def session_id(self) -> str:
+        found = re.search(r"urn:iauthsession:([0-9a-f]{40})", self.see("/account/"))
+        assert found
+        return found[1]
 
     @property
     def items(self) -> Any:
@@ -103,6 +147,13 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
 @pytest.fixture
 def visitor(shop: Shop) -> Iterator[Visitor]:
     with Visitor(shop) as somebody:
+        yield somebody
+
+
+@pytest.fixture
+def other(shop: Shop) -> Iterator[Visitor]:
+    """The same person with a telephone, or another one."""
+    with Visitor(shop, IPHONE) as somebody:
         yield somebody
 
 
@@ -315,6 +366,247 @@ class TestSigningOut:
         assert "Robin Marlow" in visitor.see("/account/")
 
 
+class TestDevices:
+    @pytest.fixture(autouse=True)
+    def signed_in(self, visitor: Visitor, other: Visitor) -> None:
+        """On two devices and no more, whatever other tests have left."""
+        visitor.sign_in(remember="on")
+        visitor.submit("/account/devices/sign-out/")
+        other.sign_in()
+
+    def test_every_session_is_shown_in_words(self, visitor: Visitor, other: Visitor) -> None:
+        """The device in use comes first, and each with what is known of it."""
+        here, there = visitor.devices()
+
+        assert re.match(r"Firefox on Windows This device Last seen now Signed in .* UTC Address 127\.0\.0\.1 ", here)
+        assert here.endswith("Session remembered")
+        assert there.startswith("Safari on iPhone Last seen just now Signed in ")
+        assert there.endswith("Session temporary Sign out there")
+        assert other.devices()[0].startswith("Safari on iPhone This device")
+
+    def test_another_device_can_be_signed_out(self, visitor: Visitor, other: Visitor) -> None:
+        """It is told so until somebody signs in there again, and the cart it had is gone with the session."""
+        other.submit("/cart/moon-teapot/add/")
+        page = visitor.submit(f"/account/devices/{other.session_id}/sign-out/").text
+
+        assert "Safari on iPhone is signed out." in page
+        assert len(visitor.devices()) == 1
+        assert other.items == 0
+        assert "You were signed out here, from another of your devices." in other.see("/")
+        sign_in = other.see("/account/")
+        assert "Good to see you" in sign_in
+        assert "You were signed out here" in sign_in
+        assert "You were signed out here" not in other.sign_in().text
+
+    def test_all_others_can_be_signed_out_at_once(self, visitor: Visitor, other: Visitor) -> None:
+        """The device in use stays signed in."""
+        page = visitor.submit("/account/devices/sign-out/").text
+
+        assert "1 other device is signed out." in page
+        assert "You are signed in nowhere else." in page
+        assert "Good to see you" in other.see("/account/")
+
+    def test_sessions_of_others_are_out_of_reach(self, visitor: Visitor, other: Visitor) -> None:
+        """Knowing the id of somebody else's session opens and ends nothing, nor does that of one's own by this way."""
+        other.submit("/sign-out/")
+        other.submit("/sign-in/", username="admin", password="demo-admin")
+        for session_id in (other.session_id, visitor.session_id, "0" * 40):
+            page = visitor.submit(f"/account/devices/{session_id}/sign-out/").text
+            assert "That session has ended already." in page
+
+        assert len(visitor.devices()) == 1
+        assert "Alex Kiln" in other.see("/account/")
+
+    def test_a_link_cannot_sign_out(self, visitor: Visitor, other: Visitor) -> None:
+        """Signing out elsewhere is a form with a CSRF token too, of one device as of all."""
+        for path in ("", f"{other.session_id}/"):
+            address = f"{visitor.site}/account/devices/{path}sign-out/"
+            assert visitor.get(address, timeout=10).status_code == 405
+            assert visitor.post(address, timeout=10).status_code == 403
+        assert len(visitor.devices()) == 2
+
+
+@pytest.mark.parametrize(
+    ("agent", "name", "kind"),
+    [
+        (FIREFOX, "Firefox on Windows", "computer"),
+        (IPHONE, "Safari on iPhone", "phone"),
+        (
+            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Chrome/142.0 Safari/537.36 Edg/142.0",
+            "Edge on Mac",
+            "computer",
+        ),
+        ("Mozilla/5.0 (Linux; Android 16) Chrome/142.0 Mobile Safari/537.36", "Chrome on Android", "phone"),
+        ("Mozilla/5.0 (X11; Linux x86_64)", "Linux", "computer"),
+        ("api-client by headers/1.0", "api-client by headers", "program"),
+        ("x" * 500, "x" * 40, "program"),
+        ("", "Unknown device", "program"),
+    ],
+    ids=["Firefox", "iPhone", "Edge", "Android", "system alone", "program", "long", "none"],
+)
+def test_devices_have_names(agent: str, name: str, kind: str) -> None:
+    """What browsers say of themselves becomes a few words, and what nobody knows is taken as it is."""
+    assert devices.named(agent) == (name, kind)
+
+
+def test_how_long_ago_is_told_in_words() -> None:
+    """The largest unit is enough."""
+    spans = (timedelta(seconds=59), timedelta(seconds=200), timedelta(hours=30))
+    told = [ago(timezone.now() - span).replace("\xa0", " ") for span in spans]
+
+    assert told == ["just now", "3 minutes ago", "1 day ago"]
+    assert ago(None) == ""
+
+
+class TestSensitivePage:
+    PAGE = "/account/email/"
+    QUESTION = "Is it still you?"
+
+    def test_after_a_sign_in_it_asks_for_nothing(self, visitor: Visitor) -> None:
+        """The new address is in the account, and in the session that shows it."""
+        visitor.sign_in()
+        assert self.QUESTION not in visitor.see(self.PAGE)
+        page = visitor.submit(self.PAGE, email="robin.marlow@example.org")
+
+        assert page.url == f"{visitor.site}/account/"
+        assert "robin.marlow@example.org now." in page.text
+        assert "robin.marlow@example.org" in visitor.see("/account/")
+        assert 'value="robin.marlow@example.org"' in visitor.see(self.PAGE)
+        assert "Enter a valid email address." in visitor.submit(self.PAGE, email="nobody").text
+
+    def test_later_it_asks_for_the_password_again(self, shop: Shop, visitor: Visitor) -> None:
+        """After five minutes neither page nor form goes through, until the password was right; the session stays a
+        remembered one, under a new token.
+        """
+        visitor.submit("/cart/moon-teapot/add/")
+        visitor.sign_in(remember="on")
+        shop.let_pass(290)
+        assert self.QUESTION not in visitor.see(self.PAGE)
+        shop.let_pass(20)
+        before = visitor.ours["ss-pid"].value
+
+        question = visitor.submit(self.PAGE, email="thief@example.net")
+        assert self.QUESTION in question.text
+        path = question.url.removeprefix(visitor.site)
+        assert "This is not your password." in visitor.submit(path, password="wrong").text
+        assert self.QUESTION in visitor.see(self.PAGE)
+        assert visitor.ours["ss-pid"].value == before
+
+        page = visitor.submit(path, password="demo-customer")
+        assert page.url == visitor.site + self.PAGE
+        assert "thief@example.net" not in page.text
+        assert "You gave your password just now." in page.text
+        assert "Your cart came with you." not in page.text, "that was said at the sign-in"
+        assert visitor.ours["ss-opt"].value == "perm"
+        assert visitor.ours["ss-pid"].value != before
+        assert visitor.items == 1
+
+    def test_nobody_is_asked_twice(self, visitor: Visitor) -> None:
+        """Who is not signed in is sent to the sign-in, and from there to the page."""
+        question = visitor.get(visitor.site + self.PAGE, timeout=10)
+        assert question.url == f"{visitor.site}/sign-in/?next={self.PAGE}"
+
+        assert visitor.sign_in(next=self.PAGE).url == visitor.site + self.PAGE
+
+
+class TestApi:
+    def test_its_root_names_the_routes(self, visitor: Visitor) -> None:
+        """A program finds its way from /api/, and a browser gets a page with the way back to the shop."""
+        routes = visitor.get(f"{visitor.site}/api/", timeout=10).json()
+        page = visitor.get(f"{visitor.site}/api/", headers={"Accept": "text/html"}, timeout=10).text
+
+        assert {visitor.get(url, timeout=10).status_code for url in routes.values()} == {200, 401, 405}
+        assert "Clay &amp; Juniper" in page
+
+    def test_it_is_the_same_cart(self, visitor: Visitor) -> None:
+        """What a script puts into the cart is there on the page, and the other way round."""
+        visitor.submit("/cart/moon-teapot/add/", quantity=2)
+        answer = visitor.api("POST", "cart/", sku="harbour-mug")
+
+        assert answer.status_code == 201
+        assert answer.json() == visitor.api("GET", "cart/").json()
+        assert [(line["sku"], line["quantity"]) for line in answer.json()["lines"]] == [
+            ("moon-teapot", 2),
+            ("harbour-mug", 1),
+        ]
+        assert (answer.json()["total"], answer.json()["currency"]) == (160, "EUR")
+        assert visitor.items == 3
+
+    @pytest.mark.parametrize(
+        "line", [{"sku": "gold-bar"}, {"sku": "tide-bowl", "quantity": 0}, {"sku": "tide-bowl", "quantity": 21}, {}]
+    )
+    def test_a_line_that_nobody_can_buy_is_refused(self, visitor: Visitor, line: dict[str, Any]) -> None:
+        """400, and the cart is as it was."""
+        visitor.see("/sign-in/")
+
+        assert visitor.api("POST", "cart/", **line).status_code == 400
+        assert visitor.items == 0
+
+    def test_another_site_cannot_fill_the_cart(self, visitor: Visitor) -> None:
+        """A browser has to show the CSRF token, visitors like customers."""
+        visitor.submit("/cart/moon-teapot/add/")
+        visitor.cookies.clear(domain="127.0.0.1", path="/", name="csrftoken")
+
+        assert visitor.api("POST", "cart/", sku="harbour-mug").status_code == 403
+        assert visitor.items == 1
+
+    def test_only_the_currency_can_be_changed(self, visitor: Visitor) -> None:
+        """It follows on the pages; what is no currency of the shop, and a field that is not for clients, do not."""
+        visitor.submit("/cart/moon-teapot/add/")
+        visitor.submit("/cart/note/", gift_note="from your secret admirer")
+
+        assert visitor.api("PATCH", "session/", currency="GBP").json()["currency"] == "GBP"
+        assert "£58" in visitor.see("/cart/")
+        assert "currency" in visitor.api("PATCH", "session/", currency="XAU").json()
+        told = visitor.api("PATCH", "session/", cart=[], page_views=7, gift_note="mine").json()
+        assert told["cart"] == [{"sku": "moon-teapot", "quantity": 1}]
+        assert not {"page_views", "gift_note"} & set(told)
+        assert "secret admirer" in visitor.see("/cart/")
+
+
+class TestApiClient:
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, str(CLIENT), *arguments], capture_output=True, text=True, timeout=60, check=False
+        )
+
+    @pytest.mark.parametrize("way", ["cookies", "headers"])
+    def test_it_goes_all_the_way(self, shop: Shop, visitor: Visitor, way: str) -> None:
+        """It buys, signs in, reads, changes, sees and ends the other device, signs out, and is nobody any more."""
+        visitor.sign_in(remember="on")
+        visitor.submit("/account/devices/sign-out/")
+        run = self.run("--site", shop.url, "--by", way)
+
+        assert (run.returncode, run.stderr) == (0, "")
+        lines = [line.strip() for line in run.stdout.splitlines()]
+        assert lines.count("2 x Harbour mug: 48 EUR") == 2, "before the sign-in and after it"
+        assert "currency USD: 2 x Harbour mug: 52 USD" in lines
+        assert any(line.startswith("as Robin Marlow, until ") and line.endswith(", mode perm") for line in lines)
+        assert [line for line in lines if f"api-client by {way}/1.0  <- this client" in line]
+        assert [line for line in lines if "Firefox/145.0" in line or FIREFOX[:60] in line]
+        assert "1 ended" in lines
+        assert lines[-1].startswith("401 ")
+        assert "Good to see you" in visitor.see("/account/")
+
+    def test_what_goes_wrong_is_said_in_one_line(self, shop: Shop) -> None:
+        """No traceback, exit code 1."""
+        refused = self.run("--site", shop.url, "--by", "headers", "--password", "wrong")
+        unanswered = self.run("--site", "http://127.0.0.1:1")
+
+        assert (refused.returncode, unanswered.returncode) == (1, 1)
+        assert refused.stderr.startswith("The shop says no: 401 ")
+        assert unanswered.stderr.startswith("No answer from http://127.0.0.1:1.")
+        assert refused.stderr.count("\n") == unanswered.stderr.count("\n") == 1
+
+    def test_without_requests_it_says_what_to_install(self) -> None:
+        """--help tells both ways, and a missing package is named."""
+        alone = subprocess.run([sys.executable, "-I", "-S", CLIENT], capture_output=True, text=True, check=False)
+
+        assert "pip install requests" in alone.stderr
+        for said in ("--by {cookies,headers,both}", "manage.py demo", "X-ss-opt", "CSRF token"):
+            assert said in self.run("--help").stdout
+
+
 def test_a_remembered_session_outlives_the_server(shop: Shop, visitor: Visitor) -> None:
     """Running the demo again keeps its customers signed in."""
     visitor.submit("/cart/moon-teapot/add/")
@@ -348,7 +640,9 @@ class TestDemo:
 
         assert (first.returncode, first.stderr) == (0, "")
         assert first.stdout == second.stdout
-        for said in ("http://127.0.0.1:9999/", "/sign-in/", "/admin/", "demo-customer", "demo-admin", "db.sqlite3"):
+        for path in ("/", "/sign-in/", "/account/devices/", "/api/", "/admin/"):
+            assert f" http://127.0.0.1:9999{path}\n" in first.stdout
+        for said in ("demo-customer", "demo-admin", "db.sqlite3"):
             assert said in first.stdout
         assert [path.name for path in tmp_path.iterdir()] == ["data"]
         assert (tmp_path / "data" / "secret_key").stat().st_mode & 0o077 == 0
@@ -391,6 +685,14 @@ class TestDemo:
         assert run.returncode == 1
         assert 'pip install "django-typed-sessions[redis]"' in run.stderr
 
+    def test_without_rest_framework_it_says_what_to_install(self, tmp_path: Path) -> None:
+        """The API is a part of the shop, and what it needs is named in one line."""
+        (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['rest_framework'] = None")
+        run = demo(tmp_path / "data", "--no-serve", PYTHONPATH=str(tmp_path))
+
+        assert run.returncode == 1
+        assert run.stderr == 'The API of the shop needs Django REST framework. Try this: pip install -e ".[demo]"\n'
+
     def test_serving_a_network_is_warned_of(self, tmp_path: Path) -> None:
         """Public passwords are fit for this machine alone, and the command says so if it is told to serve others."""
         assert "Public passwords" in demo(tmp_path / "data", "--no-serve", "0.0.0.0:9999").stdout
@@ -403,15 +705,33 @@ class TestDemo:
         assert 'pip install -e ".[demo]"' in run.stderr
 
 
+@pytest.fixture(scope="class")
+def browser() -> Iterator[Browser]:
+    playwright = pytest.importorskip("playwright.sync_api", reason='no playwright: pip install -e ".[browser]"')
+    with playwright.sync_playwright() as driver, driver.chromium.launch(executable_path=CHROMIUM) as browser:
+        yield browser
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH: apt-get install chromium")
 class TestInBrowser:
     @pytest.fixture
-    def page(self, shop: Shop) -> Iterator[Page]:
-        playwright = pytest.importorskip("playwright.sync_api", reason='no playwright: pip install -e ".[browser]"')
-        with playwright.sync_playwright() as driver, driver.chromium.launch(executable_path=CHROMIUM) as browser:
-            page: Page = browser.new_page(base_url=shop.url)
-            page.set_default_timeout(10_000)
-            yield page
+    def page(self, shop: Shop, browser: Browser) -> Iterator[Page]:
+        yield self.new_page(browser, shop)
+        for context in browser.contexts:
+            context.close()
+
+    def new_page(self, browser: Browser, shop: Shop, agent: str | None = None) -> Page:
+        """A page of a browser that shares nothing with the others."""
+        page = browser.new_page(base_url=shop.url, user_agent=agent)
+        page.set_default_timeout(10_000)
+        return page
+
+    def sign_in(self, page: Page, path: str) -> None:
+        page.goto(path)
+        page.get_by_label("Username").fill("customer")
+        page.get_by_label("Password").fill("demo-customer")
+        page.keyboard.press("Enter")
+        page.wait_for_url(path)
 
     def test_the_shop_can_be_clicked_through(self, page: Page) -> None:
         """From the first look to the sign-out, with a mouse and without an error on any page."""
@@ -445,6 +765,57 @@ class TestInBrowser:
         assert page.locator(".badge").text_content() == "0"
         assert errors == []
 
+    def test_one_device_signs_out_another(self, shop: Shop, browser: Browser, page: Page) -> None:
+        """Both are listed in both browsers; the one that is signed out is so on its next click. All by keyboard."""
+        telephone = self.new_page(browser, shop, IPHONE)
+        self.sign_in(telephone, "/account/devices/")
+        self.sign_in(page, "/account/devices/")
+        if (everywhere := page.get_by_role("button", name="Sign out everywhere else")).is_visible():
+            everywhere.focus()  # what other tests have left
+            page.keyboard.press("Enter")
+            page.get_by_text("signed out.").wait_for()
+        self.sign_in(telephone, "/account/devices/")
+        page.reload()
+        for shown, name in ((page, "Chrome on Linux"), (telephone, "Safari on iPhone")):
+            assert shown.locator(".device h3").count() == 2
+            shown.locator(".device", has_text="This device").get_by_role("heading", name=name).wait_for()
+
+        end = page.get_by_role("button", name="Sign out there: Safari on iPhone")
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if end.evaluate("button => button === document.activeElement"):
+                break
+        page.keyboard.press("Enter")
+        page.get_by_text("Safari on iPhone is signed out.").wait_for()
+        assert page.locator(".device h3").count() == 1
+        telephone.get_by_role("link", name="Clay & Juniper").click()
+        telephone.get_by_text("You were signed out here, from another of your devices.").wait_for()
+        telephone.get_by_role("link", name="Sign in").wait_for()
+
+    def test_the_password_is_asked_for_again(self, shop: Shop, page: Page) -> None:
+        """The way to a sensitive page leads through the password, and on to the page."""
+        self.sign_in(page, "/account/")
+        shop.let_pass(310)
+        page.get_by_role("link", name="E-mail").click()
+        page.get_by_role("heading", name="Is it still you?").wait_for()
+        page.keyboard.type("demo-customer")  # the field has the focus
+        page.keyboard.press("Enter")
+        page.get_by_label("E-mail address").fill("robin@example.org")
+        page.get_by_role("button", name="Change it").click()
+        page.get_by_text("Your e-mail address is robin@example.org now.").wait_for()
+
+    def test_the_api_can_be_tried_in_the_browser(self, page: Page) -> None:
+        """The form on the API's page puts a line into the cart that the shop shows."""
+        page.goto("/")
+        page.get_by_role("link", name="API").click()
+        page.get_by_role("link", name="/api/cart/").click()
+        page.locator("[name=sku]").select_option("Tide bowl")
+        page.locator("[name=quantity]").fill("3")
+        page.get_by_role("button", name="POST").click()
+        page.get_by_text("HTTP 201 Created").wait_for()
+        page.get_by_role("link", name="Clay & Juniper").click()
+        page.locator(".badge", has_text="3").wait_for()
+
     def test_the_back_button_does_not_bring_an_old_cart_back(self, page: Page) -> None:
         """The badge tells what is in the cart now, whatever page the browser kept."""
         page.goto("/")
@@ -461,5 +832,9 @@ class TestInBrowser:
         page.goto("/products/tide-bowl/")
         page.get_by_role("button", name="Add to cart").click()
         for path in ("/", "/products/moon-teapot/", "/cart/", "/sign-in/", "/signed-out/"):
+            page.goto(path)
+            assert page.evaluate("document.documentElement.scrollWidth") == 360, path
+        self.sign_in(page, "/account/")
+        for path in ("/account/", "/account/devices/", "/account/email/", "/account/confirm/"):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") == 360, path

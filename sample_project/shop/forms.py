@@ -1,16 +1,9 @@
 from __future__ import annotations
 
 from django import forms
-from django.contrib.auth.forms import AuthenticationForm
 
 from . import money
-
-MOST = 20
-"""Of one thing in one cart."""
-
-
-class SignInForm(AuthenticationForm):
-    remember = forms.BooleanField(required=False, label="Remember me for four weeks")
+from .sessions import MOST
 
 
 class QuantityForm(forms.Form):
@@ -27,4 +20,12 @@ class GiftNoteForm(forms.Form):
         max_length=200,
         label="Gift note",
         widget=forms.Textarea(attrs={"rows": 3, "placeholder": "Written by hand on a card"}),
+    )
+
+
+class EmailForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail address",
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "email"}),
     )

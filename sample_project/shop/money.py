@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal
 
-RATES = {"EUR": Decimal(1), "USD": Decimal("1.10"), "GBP": Decimal("0.85")}
+Currency = Literal["EUR", "USD", "GBP"]
+
+RATES: dict[Currency, Decimal] = {"EUR": Decimal(1), "USD": Decimal("1.10"), "GBP": Decimal("0.85")}
 """What one euro is worth, for ever: this shop has never heard of a market."""
-SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
+SIGNS: dict[Currency, str] = {"EUR": "€", "USD": "$", "GBP": "£"}
 
 
-def convert(euros: int, currency: str) -> int:
-    return int((euros * RATES[_offered(currency)]).to_integral_value(ROUND_HALF_UP))
+def convert(euros: int, currency: Currency) -> int:
+    return int((euros * RATES[currency]).to_integral_value(ROUND_HALF_UP))
 
 
-def show(amount: int, currency: str) -> str:
-    return f"{SIGNS[_offered(currency)]}{amount:,}"
-
-
-def _offered(currency: str) -> str:
-    """A session may have been written by a release that offered more."""
-    return currency if currency in RATES else "EUR"
+def show(amount: int, currency: Currency) -> str:
+    return f"{SIGNS[currency]}{amount:,}"

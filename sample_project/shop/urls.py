@@ -1,6 +1,10 @@
-from django.urls import path
+from django.contrib.auth.views import LoginView
+from django.urls import include, path
 
-from . import views
+from typed_sessions.forms import SignInForm
+from typed_sessions.views import ConfirmPasswordView
+
+from . import api, views
 
 urlpatterns = [
     path("", views.products, name="products"),
@@ -13,8 +17,26 @@ urlpatterns = [
     path("cart/<slug:sku>/add/", views.add_to_cart, name="add-to-cart"),
     path("cart/<slug:sku>/change/", views.change_quantity, name="change-quantity"),
     path("currency/", views.choose_currency, name="currency"),
-    path("sign-in/", views.SignIn.as_view(), name="sign-in"),
+    path(
+        "sign-in/",
+        LoginView.as_view(
+            authentication_form=SignInForm, template_name="shop/sign_in.html", redirect_authenticated_user=True
+        ),
+        name="sign-in",
+    ),
     path("sign-out/", views.sign_out, name="sign-out"),
     path("signed-out/", views.signed_out, name="signed-out"),
     path("account/", views.Account.as_view(), name="account"),
+    path("account/devices/", views.my_devices, name="devices"),
+    path("account/devices/sign-out/", views.end_other_devices, name="end-other-devices"),
+    path("account/devices/<str:session_id>/sign-out/", views.end_device, name="end-device"),
+    path("account/email/", views.change_email, name="change-email"),
+    path(
+        "account/confirm/",
+        ConfirmPasswordView.as_view(template_name="shop/confirm_password.html"),
+        name="confirm-password",
+    ),
+    path("api/", api.api_root, name="api"),
+    path("api/cart/", api.CartView.as_view(), name="api-cart"),
+    path("api/", include("typed_sessions.rest_framework.urls")),
 ]

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.decorators import login_required
 from django.contrib.auth.mixins import LoginRequiredMixin
-from django.contrib.auth.views import LoginView, redirect_to_login
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 from django.views.generic import TemplateView
 
-from typed_sessions import TypedSessionMixin, aget_session, get_session
-from typed_sessions.auth import login, logout
+from typed_sessions import TypedSessionMixin, aget_session, get_session, live_sessions
+from typed_sessions.auth import logout
+from typed_sessions.decorators import recent_auth_required
 
 from . import cart as carts
-from .forms import MOST, CurrencyForm, GiftNoteForm, QuantityForm, SignInForm
+from . import devices
+from .forms import CurrencyForm, EmailForm, GiftNoteForm, QuantityForm
 from .inspection import describe
 from .products import CATALOGUE, Product
-from .sessions import CartLine, ShopSession, Visit
+from .sessions import MOST, ShopSession, Visit
 
 REMEMBERED_VISITS = 5
+CONFIRMED_FOR = 300
+"""Seconds after which something sensitive asks for the password again."""
 
 
 @require_safe
@@ -68,11 +73,7 @@ def add_to_cart(request: HttpRequest, sku: str) -> HttpResponse:
     added = _product_or_404(sku)
     form = QuantityForm(request.POST)
     wanted: int = form.cleaned_data["quantity"] if form.is_valid() else 1
-    session = get_session(request, ShopSession)
-    if line := session.line(sku):
-        line.quantity = min(line.quantity + wanted, MOST)
-    else:
-        session.cart.append(CartLine(sku, wanted))
+    get_session(request, ShopSession).add(sku, wanted)
     messages.success(request, f"{added.name} is in your cart.")
     return _back(request, "cart")
 
@@ -122,16 +123,6 @@ def choose_currency(request: HttpRequest) -> HttpResponse:
     return _back(request, "products")
 
 
-class SignIn(LoginView):
-    form_class = SignInForm
-    template_name = "shop/sign_in.html"
-    redirect_authenticated_user = True
-
-    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
-        login(self.request, form.get_user(), remember=form.cleaned_data["remember"])
-        return HttpResponseRedirect(self.get_success_url())
-
-
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     logout(request)
@@ -151,6 +142,50 @@ class Account(LoginRequiredMixin, TypedSessionMixin[ShopSession], TemplateView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         session = self.typed_session
         return super().get_context_data(session=session, holds=describe(self.request, session), **kwargs)
+
+
+@login_required
+@require_safe
+def my_devices(request: HttpRequest) -> HttpResponse:
+    """Every session of the customer, and what it is used with."""
+    session = get_session(request, ShopSession)
+    return render(request, "shop/devices.html", {"devices": devices.of(request.user, session)})
+
+
+@login_required
+@require_POST
+def end_device(request: HttpRequest, session_id: str) -> HttpResponse:
+    """Signs the customer out on another device. An id is no secret, so it has to be that of a session of theirs."""
+    own = devices.of(request.user, get_session(request, ShopSession))
+    device = next((each for each in own if each.id == session_id and not each.is_this), None)
+    if device and live_sessions.end(device.id):
+        messages.success(request, f"{device.name} is signed out.")
+    else:
+        messages.info(request, "That session has ended already.")
+    return redirect("devices")
+
+
+@login_required
+@require_POST
+def end_other_devices(request: HttpRequest) -> HttpResponse:
+    ended = live_sessions.end_for_user(request.user, keep=get_session(request, ShopSession).id)
+    messages.success(request, f"{ended} other {'device is' if ended == 1 else 'devices are'} signed out.")
+    return redirect("devices")
+
+
+@recent_auth_required(CONFIRMED_FOR, url="confirm-password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_email(request: HttpRequest) -> HttpResponse:
+    """A thief of the session must not get the account with it."""
+    user = cast("User", request.user)
+    form = EmailForm(request.POST or None, initial={"email": user.email})
+    if form.is_valid():
+        user.email = form.cleaned_data["email"]
+        user.save(update_fields=["email"])
+        get_session(request, ShopSession).email = user.email  # filled in at sign-in, and shown until the next one
+        messages.success(request, f"Your e-mail address is {user.email} now.")
+        return redirect("account")
+    return render(request, "shop/change_email.html", {"form": form, "minutes": CONFIRMED_FOR // 60})
 
 
 def _product_or_404(sku: str) -> Product:

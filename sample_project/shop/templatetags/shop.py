@@ -1,28 +1,39 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django import template
+from django.utils import timezone
+from django.utils.timesince import timesince
 
 from .. import money
+from ..money import Currency
 from ..products import Product
 
 register = template.Library()
 
 
 @register.simple_tag
-def currencies() -> list[str]:
+def currencies() -> list[Currency]:
     return list(money.RATES)
 
 
 @register.filter
-def price(product: Product, currency: str) -> str:
+def price(product: Product, currency: Currency) -> str:
     return money.show(money.convert(product.euros, currency), currency)
 
 
 @register.filter
-def amount(value: int, currency: str) -> str:
+def amount(value: int, currency: Currency) -> str:
     return money.show(value, currency)
+
+
+@register.filter
+def ago(value: datetime | None) -> str:
+    """``3 minutes ago``, in the largest unit alone."""
+    if value is None:
+        return ""
+    return "just now" if timezone.now() - value < timedelta(minutes=1) else f"{timesince(value, depth=1)} ago"
 
 
 @register.filter

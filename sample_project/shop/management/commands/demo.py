@@ -82,7 +82,13 @@ class Command(BaseCommand):
 
     def summary(self, host: str, port: int, redis: str) -> str:
         site = f"http://{bracketed(HOST if host in ('0.0.0.0', '::') else host)}:{port}"
-        links = {"Shop": "products", "Sign in": "sign-in", "Django admin": "admin:index"}
+        links = {
+            "Shop": "products",
+            "Sign in": "sign-in",
+            "My devices": "devices",
+            "API": "api",
+            "Django admin": "admin:index",
+        }
         title, label = self.style.SUCCESS, self.style.MIGRATE_LABEL
         lines = [title("The shop is ready."), ""]
         lines += [f"  {label(f'{text:<13}')} {site}{reverse(view)}" for text, view in links.items()]
