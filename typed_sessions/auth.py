@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
 from django.http import HttpRequest
 from django.utils.functional import Promise
+from django.views.decorators.debug import sensitive_variables
 
 from . import conf, hooks, signals, snapshots, users
 from .backends.base import SessionStore
@@ -34,6 +35,7 @@ class TypedSessionBackend(ModelBackend):
     ``refusal_of(request)`` has the reason. It combines with other backends on Django's: list this class first.
     """
 
+    @sensitive_variables("password", "kwargs")
     def authenticate(
         self,
         request: HttpRequest | None,
@@ -49,6 +51,7 @@ class TypedSessionBackend(ModelBackend):
             drive(_admitting(request, user))
         return user
 
+    @sensitive_variables("password", "kwargs")
     async def aauthenticate(
         self,
         request: HttpRequest | None,

@@ -10,6 +10,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 
 from . import auth, conf
 
@@ -26,6 +27,7 @@ class RememberMeMixin(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields["remember"].initial = conf.settings().remember_default
 
+    @sensitive_variables()
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         user = getattr(self, "user_cache", None)
@@ -62,6 +64,7 @@ class ConfirmPasswordForm(forms.Form):
         self.confirmed: AbstractBaseUser | None = None
         """The user as the authentication backend knows them, once the password was right."""
 
+    @sensitive_variables("password")
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
         found = authenticate(self.request, username=self.user.get_username(), password=password)

@@ -21,7 +21,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
-from . import transports, users
+from . import consent, transports, users
 from .backends.base import SessionStore
 from .exceptions import InvalidSessionToken, SessionConflict, SignInRefused, StoreUnavailable
 from .states import SessionStatus
@@ -107,6 +107,7 @@ class TypedSessionMiddleware(SessionMiddleware):
             if response.status_code < 500:
                 users.note_what_was_saved(request, session)
                 await session.acommit()
+            await consent.ask(request)
         except Exception as error:
             return _answer(error)
         return _finish(request, response, accessed)

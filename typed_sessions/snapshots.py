@@ -31,7 +31,7 @@ def user_of(engine: SessionStore) -> Any:
     A request that may change something is worth a look at the account.
     """
     age = conf.settings().user_snapshot_age
-    if not age or engine.request is None or engine.request.method not in _SAFE_METHODS:
+    if not age or (engine.request is not None and engine.request.method not in _SAFE_METHODS):
         return None
     kept = engine.get(KEY)
     if not isinstance(kept, dict) or kept.get("user") != engine.get(auth.SESSION_KEY):

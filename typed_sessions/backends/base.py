@@ -146,8 +146,6 @@ class SessionStore(LoadedSession):
             yield from self._reporting_unreadable()
         automatic = conf.settings().save == "auto" and self._copy is not None
         record = self._facts.record
-        if self.has_stored and not self._facts.is_rotated and self._opened.content(self._facts.bag) is None:
-            return Commit.NOTHING  # a save in the view has stored all there is
         if wanted or self._facts.is_rotated or (automatic and record is None and self._has_content()):
             return (yield from self._saving())
         if automatic and record is not None:

@@ -12,6 +12,7 @@ from django.contrib import auth
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import get_token
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_variables
 from rest_framework import status
 from rest_framework.exceptions import AuthenticationFailed, NotFound, PermissionDenied
 from rest_framework.generics import GenericAPIView
@@ -43,6 +44,7 @@ class SignInView(GenericAPIView[Any]):
     throttle_classes = [SignInAddressThrottle, SignInThrottle]
     serializer_class = SignInSerializer
 
+    @sensitive_variables()
     def post(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         serializer = self.get_serializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -57,7 +59,8 @@ class SignInView(GenericAPIView[Any]):
             return _refused(error.reason)
         request.user = user
         engine = engine_of(request)
-        engine.save()  # so that the times in the answer are those of what is stored
+        engine.save()  # so that the times in the answer are those of what is stored,
+        engine.modified = False  # which the end of the request need not store once more
         current = configured_serializer()(engine.typed_session, context=self.get_serializer_context())
         return Response(current.data)
 

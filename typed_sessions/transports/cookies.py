@@ -152,7 +152,8 @@ def _domains(host: str) -> list[str]:
 def _paths(path: str) -> list[str]:
     """The paths that a cookie sent to ``path`` can have, from the root down."""
     parts = quote(path).strip("/").split("/")[: _DEPTH - 1]
-    return ["/", *("/" + "/".join(parts[: end + 1]) for end in range(len(parts)) if parts[0])]
+    longer = ["/" + "/".join(parts[: end + 1]) for end in range(len(parts)) if parts[0]]
+    return ["/", *longer, *(f"{each}/" for each in longer)]
 
 
 def _names() -> tuple[str, str, str]:
