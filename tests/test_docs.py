@@ -1,7 +1,8 @@
 """README.rst and docs/: their Python runs, and what they say of the package is what the package does.
 
 A Python block says on its first line which file it is, as a comment. The blocks of a page make up the project ``shop``,
-on top of README's; blocks of one file are put together in order. Blocks of ``shop/settings.py`` are alternatives.
+on top of README's; blocks of one file are put together in order. Blocks of ``shop/settings.py`` are alternatives. The
+views of a page answer under their names, and where its ``shop/urls.py`` has them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import requests
 from django.conf import settings as django_settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in
 from django.core import checks
 from django.dispatch import Signal
@@ -40,7 +41,7 @@ from django.urls import URLPattern, path
 import typed_sessions
 from tests.servers.process import Server
 from tests.servers.redis import RedisServer, free_port
-from typed_sessions import EndReason, SessionMode, SessionStatus, clock, conf, exceptions, signals
+from typed_sessions import EndReason, SessionMode, SessionStatus, auth, clock, conf, exceptions, signals, snapshots
 from typed_sessions.backends.db import SessionStore
 from typed_sessions.backends.redis import SessionStore as RedisSessionStore
 from typed_sessions.checks import messages
@@ -49,6 +50,7 @@ from typed_sessions.models import StoredSession
 from typed_sessions.session import TypedSession
 from typed_sessions.stores import async_redis, cached_database, database, record, wire
 from typed_sessions.stores.base import Store
+from typed_sessions.transports import headers
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -170,10 +172,14 @@ def project(tmp_path: Path, settings: Settings) -> Iterator[Project]:
     def make(page: Path) -> ModuleType:
         (tmp_path / "shop").mkdir()
         write(tmp_path, {"shop/__init__.py": "", **files_of(README), **files_of(page)})
-        if page != README and "shop/views.py" in files_of(page):
+        is_of_readme = page == README or "shop/views.py" not in files_of(page)
+        has_urls = is_of_readme or "shop/urls.py" in files_of(page)
+        if not has_urls:
             (tmp_path / "shop/urls.py").unlink()  # of README's views
         views = importlib.import_module("shop.views")
         settings.ROOT_URLCONF = urlconf(views)
+        if has_urls and not is_of_readme:
+            settings.ROOT_URLCONF.urlpatterns += importlib.import_module("shop.urls").urlpatterns
         return views
 
     yield make
@@ -559,9 +565,16 @@ def test_mentioned_checks_exist() -> None:
 def test_reference_has_every_public_name() -> None:
     """The reference lists what `typed_sessions`, its authentication and its signals offer."""
     own = [name for name, signal in vars(signals).items() if isinstance(signal, Signal)]
-    authentication = ["TypedSessionBackend", "login", "alogin", "logout", "alogout"]
+    authentication = ["TypedSessionBackend", *(name for name in vars(auth) if _is_public(auth, name))]
     listed = set(re.findall(r"^\.\. auto\w+:: (\w+)", docs("reference").read_text(encoding="utf-8"), re.M))
     assert [name for name in (*typed_sessions.__all__, *own, *authentication) if name not in listed] == []
+
+
+def _is_public(module: ModuleType, name: str) -> bool:
+    """Whether it is a function that the module makes, for projects to call; receivers are not."""
+    member = vars(module)[name]
+    own = inspect.isfunction(member) and member.__module__ == module.__name__
+    return own and not name.startswith("_") and name not in ("begin", "end")
 
 
 def test_sessions_page_has_every_rule_option_and_property() -> None:
@@ -581,6 +594,25 @@ def test_every_status_is_explained() -> None:
     """Each status has its line in the table."""
     table = rows(section(docs("cookies-and-lifetimes"), "What became of a session"))
     assert [row[0].strip("`") for row in table] == [status.value for status in SessionStatus]
+
+
+def test_every_code_of_a_bad_header_is_explained() -> None:
+    """The table of codes has what the source gives out: what is wrong with a header, or became of its session."""
+    source = inspect.getsource(headers)
+    of_headers = set(re.findall(r'InvalidSessionToken\(\s*"(\w+)"', source))
+    statuses = {SessionStatus.EXPIRED, SessionStatus.LOST, SessionStatus.REJECTED}
+    table = rows(section(docs("headers"), "A header that opens nothing"))
+    explained = [code for row in table for code in re.findall(r"``(\w+)``", row[0])]
+    assert Counter(explained) == Counter([*of_headers, *(word.value for word in (*EndReason, *statuses))]) + Counter(
+        ["code"]
+    )
+
+
+def test_every_header_is_explained() -> None:
+    """The table of the protocol has each header, and the page says what a response varies with."""
+    table = rows(section(docs("headers"), "The protocol"))
+    assert [row[0].strip("`") for row in table] == ["header", *headers.NAMES]
+    assert f"``Vary: Cookie, {', '.join(headers.NAMES)}``" in words(docs("headers").read_text(encoding="utf-8"))
 
 
 def test_every_verb_is_explained() -> None:
@@ -700,14 +732,15 @@ def test_view_that_tells_what_became_of_a_session(
 def test_sign_in_by_form(client: Client, project: Project, templates: Path, ada: User) -> None:
     """The right password makes a permanent session, filled from user and visitor; a wrong one changes nothing."""
     project(docs("signing-in"))
-    (templates / "sign_in.html").write_text("{{ form.errors }}")
+    (templates / "registration").mkdir()
+    (templates / "registration/login.html").write_text("{{ form.errors }}")
     store = stored()
     store.typed_session.cart, store.typed_session.landing_page = ["cup"], "/spring/"
     store.save()
     visit(client, store)
-    assert client.post("/SignIn/", {**ADA, "password": "wrong", "remember": "on"}).status_code == 200
+    assert client.post("/sign-in/", {**ADA, "password": "wrong", "remember": "on"}).status_code == 200
     assert session_of(client).id == store.typed_session.id
-    assert client.post("/SignIn/?next=/", {**ADA, "remember": "on"}).status_code == 302
+    assert client.post("/sign-in/?next=/", {**ADA, "remember": "on"}).status_code == 302
     session = session_of(client)
     assert (session.mode, session.is_authenticated) == (SessionMode.PERM, True)
     assert (session.cart, session.landing_page, session.greeting) == (["cup"], "", "Welcome back, Ada Lovelace")
@@ -743,7 +776,9 @@ def test_hooks_and_receivers(client: Client, project: Project, ada: User, caplog
     assert caplog.messages == [f"ada signed in, session {session.id}", "ada left 0 items behind"]
 
 
-def test_order_of_events(client: Client, project: Project, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_order_of_events(
+    client: Client, project: Project, ada: User, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
     """Hooks, signals and stored records come in the order in which `Signing in` has them."""
     project(docs("signing-in"))
     happened: list[str] = []
@@ -755,34 +790,204 @@ def test_order_of_events(client: Client, project: Project, ada: User, monkeypatc
 
         return noting
 
-    for name in ("on_created", "on_authenticated", "on_logout"):
-        monkeypatch.setattr(sys.modules["shop.sessions"].ShopSession, name, note(f"hook {name}"))
-        getattr(signals, name).connect(note(f"signal {name}"), weak=False)
+    events, sessions = importlib.import_module("shop.events"), importlib.import_module("shop.sessions")
+    settings.TYPED_SESSIONS = settings_of(_settings_with("AUTH_EVENTS", docs("signing-in")))["TYPED_SESSIONS"]
+    for name in ("on_created", "validate", "on_authenticated", "on_logout"):
+        monkeypatch.setattr(sessions.ShopSession, name, note(f"hook {name}"))
+        monkeypatch.setattr(events.Audit, name, note(f"event {name}"))
+        if name != "validate":
+            getattr(signals, name).connect(note(f"signal {name}"), weak=False)
     user_logged_in.connect(note("user_logged_in"), weak=False)
+    user_logged_in.receivers.insert(0, user_logged_in.receivers.pop())  # as an app that is imported early has it
+    user_logged_in.receivers.sort(key=lambda entry: "typed_sessions.login" not in str(entry[0]))
+    user_logged_in.sender_receivers_cache.clear()
     for verb in ("create", "replace", "end"):
         monkeypatch.setattr(database.DatabaseStore, verb, note(verb, getattr(database.DatabaseStore, verb)))
-    announced = ["hook on_authenticated", "signal on_authenticated", "user_logged_in"]
+
+    def told(name: str, signal: str = "signal") -> list[str]:
+        return [f"{teller} {name}" for teller in ("hook", "event", signal)][: 2 if name == "validate" else 3]
+
+    def stepped() -> list[str]:
+        steps, happened[:] = happened[:], []
+        return steps
+
     client.post("/sign_in_by_api/", {**ADA, "remember": "yes"})
-    assert happened == [*announced, "hook on_created", "create", "signal on_created"]
+    announced = [*told("validate"), *told("on_authenticated"), "user_logged_in"]
+    created = told("on_created")
+    assert stepped() == [*announced, *created[:2], "create", created[2]]
+    visit(client, stored(kept=2))  # in the other cookie
     happened.clear()
     client.post("/sign_in_by_api/", ADA)
-    assert happened == [*announced, "replace"]
-    happened.clear()
+    assert stepped() == [*announced, "end", "replace"]
     client.post("/sign_out/")
-    assert happened[:3] == ["hook on_logout", "signal on_logout", "end"]
+    assert stepped()[:4] == [*told("on_logout"), "end"]
+
+
+def _settings_with(name: str, page: Path) -> Block:
+    """The one block of settings that mentions ``name``."""
+    (block,) = [block for block in settings_blocks(page) if name in block.text]
+    return block
+
+
+def test_veto(client: Client, project: Project, templates: Path, ada: User, settings: Settings) -> None:
+    """Whom the session class or the events class has something against is told so by the form, and not signed in."""
+    project(docs("signing-in"))
+    (templates / "registration").mkdir()
+    (templates / "registration/login.html").write_text("{{ form.errors }}")
+    settings.TYPED_SESSIONS = settings_of(_settings_with("AUTH_EVENTS", docs("signing-in")))["TYPED_SESSIONS"]
+    ada.groups.add(Group.objects.create(name="suspended"))
+    assert b"Your account is suspended." in client.post("/sign-in/", ADA).content
+    assert client.post("/sign_in_by_api/", ADA).status_code == 403
+    ada.groups.clear()
+    User.objects.update(is_superuser=True)
+    assert b"Not from here." in client.post("/sign-in/", ADA, REMOTE_ADDR="192.0.2.7").content
+    assert "ss-id" not in client.cookies
+    assert client.post("/sign-in/?next=/", ADA).status_code == 302
+
+
+def test_registration(client: Client, project: Project, db: None) -> None:
+    """The view makes an account, tells of it, and signs it in; what the hook has set is there."""
+    project(docs("signing-in"))
+    told: list[str] = []
+
+    def listen(user: User, **kwargs: Any) -> None:
+        told.append(user.username)
+
+    signals.on_registered.connect(listen)
+    assert client.post("/register/", {"username": "ada"}).status_code == 400
+    form = {"username": "ada", "password1": "an-uncommon-one", "password2": "an-uncommon-one"}
+    assert client.post("/register/", form).content == b"Welcome, ada"
+    assert session_of(client).user_name == "ada"
+
+
+def test_password_once_more(
+    client: Client, project: Project, ada: User, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guarded view sends visitors to sign in, and users to confirm their password, and then does its work."""
+    project(docs("signing-in"))
+    settings.LOGIN_URL = settings_of(_settings_with("LOGIN_URL", docs("signing-in")))["LOGIN_URL"]
+    mail = {"email": "ada@example.com"}
+    assert client.post("/email/", mail)["Location"] == "/sign-in/?next=/email/"
+    client.post("/sign_in_by_api/", ADA)
+    assert client.post("/email/", mail).content == b"ada@example.com"
+    later = clock.now() + 301
+    monkeypatch.setattr(clock, "now", lambda: later)
+    sent_to = client.post("/email/", mail)["Location"]
+    assert sent_to == "/confirm-password/?next=/email/"
+    assert b"Confirm your password" in client.get(sent_to).content
+    assert client.post(sent_to, {"password": "wrong"}).status_code == 200
+    assert client.post(sent_to, {"password": ADA["password"]})["Location"] == "/email/"
+    assert client.post("/email/", mail).status_code == 200
+
+
+def test_devices(client: Client, project: Project, ada: User) -> None:
+    """A user sees where they are signed in, and signs out everywhere else."""
+    project(docs("signing-in"))
+    other = Client(headers={"user-agent": "Phone/1"})
+    for browser in (other, client):
+        browser.post("/sign_in_by_api/", ADA)
+    assert sorted(client.get("/devices/").json()["devices"]) == [["", True], ["Phone/1", False]]
+    assert client.post("/sign_out_elsewhere/").content == b"1"
+    assert client.get("/devices/").json() == {"devices": [["", True]]}
+    assert SessionStore(other.cookies["ss-id"].value).typed_session.end_reason is EndReason.ENDED_BY_USER
+
+
+def test_account_that_changes(client: Client, project: Project, ada: User) -> None:
+    """What the page says of a new password, a deactivated account, and of `request.user` beside the typed session."""
+    project(docs("signing-in"))
+    changes: list[tuple[dict[str, Any], EndReason]] = [
+        ({"password": "x"}, EndReason.PASSWORD_CHANGED),
+        ({"is_active": False}, EndReason.USER_INACTIVE),
+    ]
+    for change, reason in changes:
+        client.post("/sign_in_by_api/", ADA)
+        token = client.cookies["ss-id"].value
+        User.objects.update(**change)
+        client.get("/devices/")
+        assert SessionStore(token).typed_session.end_reason is reason
+        ada.save()
 
 
 def test_failing_hook_undoes_the_sign_in(
     client: Client, project: Project, ada: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An exception in `on_authenticated` is a 500 that stores nothing and sets no cookie of ours."""
-    project(docs("signing-in"))
-    refuse = {"on_authenticated": lambda self, request, user: 1 / 0}
-    monkeypatch.setattr(sys.modules["shop.sessions"].ShopSession, *refuse.popitem())
+    """A 500 at sign-in, by a hook or later, stores nothing, sets no cookie of ours, and leaves a visitor's session."""
+    views = project(docs("signing-in"))
     client.raise_request_exception = False
-    answer = client.post("/sign_in_by_api/", ADA)
-    assert (answer.status_code, {"ss-id", "ss-pid", "ss-opt"} & {*answer.cookies}) == (500, set())
-    assert not StoredSession.objects.exists()
+
+    def fail(*args: Any) -> None:
+        raise ZeroDivisionError
+
+    session_class = importlib.import_module("shop.sessions").ShopSession
+    for place, name in ((session_class, "on_authenticated"), (views, "HttpResponse")):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, fail)
+            answer = client.post("/sign_in_by_api/", ADA)
+            assert (answer.status_code, {"ss-id", "ss-pid", "ss-opt"} & {*answer.cookies}) == (500, set())
+            assert not StoredSession.objects.exists()
+            visitor = Client(raise_request_exception=False)
+            visit(visitor, stored(kept=3))
+            before = list(StoredSession.objects.values())
+            assert visitor.post("/sign_in_by_api/", ADA).status_code == 500
+            assert list(StoredSession.objects.values()) == before
+            StoredSession.objects.all().delete()
+
+
+# Headers, snapshots
+
+
+def test_sessions_by_header(client: Client, project: Project, settings: Settings, ada: User) -> None:
+    """The steps of the protocol, and the answer to a token that is over, are as `Sessions by header` has them."""
+    project(docs("signing-in"))
+    settings.TYPED_SESSIONS = {
+        **settings_of(settings_blocks(docs("headers"))[0])["TYPED_SESSIONS"],
+        "HEADERS": ["/sign_in_by_api/", "/sign_out/", "/email/"],
+    }
+
+    def told(answer: Any) -> dict[str, str]:
+        return {name: value for name, value in answer.items() if name.lower().startswith("x-ss-")}
+
+    begun = client.post("/sign_in_by_api/", {**ADA, "remember": "yes"}, headers={"X-ss-opt": "temp"})
+    token = told(begun)
+    assert token.keys() == {"X-ss-pid", "X-ss-opt"}
+    assert (token["X-ss-opt"], begun["Cache-Control"]) == ("perm", "private, no-store")
+    changed = client.post("/email/", {"email": "ada@example.com"}, headers=token)
+    assert (changed.content, told(changed)) == (b"ada@example.com", {})
+    assert client.post("/email/", headers={"X-ss-opt": "temp"}).status_code == 401
+    client.post("/sign_out/", headers=token)
+    answer = client.post("/email/", headers=token)
+    (shown,) = blocks(docs("headers"), "json")
+    assert (answer.status_code, answer.json()) == (401, json.loads(shown.text))
+    assert f"``WWW-Authenticate: {answer['WWW-Authenticate']}``" in words(docs("headers").read_text(encoding="utf-8"))
+    assert not client.cookies
+
+
+def test_id_for_every_browser(client: Client, project: Project, settings: Settings, db: None) -> None:
+    """Who has agreed is recognised, and who has not is given no cookie; who changes their mind loses it."""
+    project(docs("cookies-and-lifetimes"))
+    settings.TYPED_SESSIONS = settings_of(_settings_with("CONSENT", docs("cookies-and-lifetimes")))["TYPED_SESSIONS"]
+    client.get("/welcome/")
+    assert not client.cookies
+    client.cookies["cookies"] = "all"
+    client.get("/welcome/")
+    assert client.cookies["ss-pid"].value
+    client.cookies["cookies"] = "few"
+    client.get("/welcome/")
+    assert client.cookies["ss-pid"].value == ""
+
+
+def test_what_a_snapshot_has(client: Client, project: Project, settings: Settings, ada: User) -> None:
+    """The page names each part of a user that is kept, and what is not."""
+    project(docs("signing-in"))
+    settings.TYPED_SESSIONS = settings_of(settings_blocks(docs("user-snapshot"))[0])["TYPED_SESSIONS"]
+    client.post("/sign_in_by_api/", ADA)
+    client.get("/devices/")
+    kept = SessionStore(client.cookies["ss-id"].value)[snapshots.KEY]
+    assert kept["fields"].keys() == {
+        "id", "username", "email", "first_name", "last_name", "is_active", "is_staff", "is_superuser",
+    }  # fmt: skip
+    for method in snapshots._SAFE_METHODS:
+        assert f"``{method}``" in section(docs("user-snapshot"), "A user without SQL")
 
 
 # Releases of a class

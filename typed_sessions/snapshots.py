@@ -86,7 +86,7 @@ def freshen(sender: object, instance: Any, using: str, raw: bool = False, **kwar
     rows: Any = type(instance)._base_manager.using(using).filter(pk=instance.pk)
     fresh = rows.values(*untouched).first() if untouched else None
     own.update(fresh or {})
-    kept.update(fresh or {})
+    own[_KEPT] = {**kept, **(fresh or {})}  # a new one: a copy of the user may share the old
 
 
 def mark_saved(sender: object, instance: Any, **kwargs: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -53,6 +53,15 @@ def typed(**keys: Any) -> dict[str, Any]:
     return {"TYPED_SESSIONS": {"SESSION_CLASS": "tests.sessions.ShopSession", **keys}}
 
 
+def served(**changed: Any) -> dict[str, Any]:
+    """The quick start's settings on a server, of which `check --deploy` has no complaint, with these changed."""
+    given = {**typed(), **changed}["TYPED_SESSIONS"]
+    if isinstance(given, Mapping):
+        given = {"COOKIE_PREFIX": "__Host-", **given}
+    safe = {"SESSION_COOKIE_SECURE": True, "SESSION_COOKIE_NAME": "__Host-ss-id"}
+    return {**safe, **changed, "TYPED_SESSIONS": given}
+
+
 @contextmanager
 def settings_are(**changed: Any) -> Iterator[None]:
     """The settings as a module could have them, odd ones too.
@@ -92,6 +101,11 @@ def manage_py_check(*arguments: str) -> str:
     with override_settings(CACHES={"default": LOCAL}):
         call_command("check", *arguments, stdout=out, stderr=err, no_color=True)
     return out.getvalue() + err.getvalue()
+
+
+def found_on_server(**changed: Any) -> list[CheckMessage]:
+    """What `check --deploy` says of settings that are a server's but for these."""
+    return found(deploy=True, **served(**changed))
 
 
 def found_ids(deploy: bool = False, **changed: Any) -> list[str]:

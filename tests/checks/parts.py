@@ -10,7 +10,9 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 
+from typed_sessions import AuthEvents
 from typed_sessions.auth import TypedSessionBackend
+from typed_sessions.debug import TypedSessionExceptionReporterFilter
 from typed_sessions.middleware import TypedSessionMiddleware
 
 
@@ -19,6 +21,18 @@ class ShopMiddleware(TypedSessionMiddleware):
 
 
 class ShopBackend(TypedSessionBackend):
+    pass
+
+
+class ShopEvents(AuthEvents):
+    pass
+
+
+class ShopConsent:
+    """Anything that can be called will do."""
+
+
+class ShopReporterFilter(TypedSessionExceptionReporterFilter):
     pass
 
 

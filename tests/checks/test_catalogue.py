@@ -15,9 +15,11 @@ from django.core.checks import Error, Warning
 from django.core.checks.registry import registry
 
 import typed_sessions.checks
-from tests.checks.findings import DJANGOS, LOCAL, OURS, engine, found, ids, on, redis, typed
+from tests.checks.findings import DJANGOS, LOCAL, OURS, engine, found, found_on_server, ids, on, redis, served, typed
 
 _AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
+_BASIC = "rest_framework.authentication.BasicAuthentication"
+_OURS_OF_REST = "typed_sessions.rest_framework.TypedSessionAuthentication"
 _DUMMY = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 _UNLIMITED = redis(SOCKET_TIMEOUT=None)
 
@@ -68,11 +70,28 @@ CASES = {
         "'django.contrib.sessions.serializers.JSONSerializer'",
     ),
     "E017": Case({"SESSION_COOKIE_AGE": "3600"}, "SESSION_COOKIE_AGE is '3600'", "int()"),
+    "E018": Case(
+        served(SESSION_COOKIE_PATH="/shop/"), "prefix __Host- is for the whole host", "Leave SESSION_COOKIE_PATH out"
+    ),
+    "E019": Case(
+        {"SESSION_COOKIE_SECURE": True, **typed(COOKIE_PREFIX="__Secure-")},
+        "COOKIE_PREFIX is '__Secure-'",
+        "SESSION_COOKIE_NAME = '__Secure-ss-id'",
+    ),
     "E020": Case(typed(SESSION_CLASS="shop.sessions.Shop"), "SESSION_CLASS 'shop.sessions.Shop'", "dotted path"),
     "E021": Case(typed(SESSION_CLASS="tests.checks.classes.WithModel"), "WithModel.owner", "corrected"),
     "W022": Case(typed(SESSION_CLASS="tests.checks.classes.WithAny"), "WithAny.anything", "plain JSON"),
     "W023": Case(
         {"TYPED_SESSIONS": {}}, "TYPED_SESSIONS names no SESSION_CLASS", 'TYPED_SESSIONS = {"SESSION_CLASS": '
+    ),
+    "E024": Case(typed(CONSENT="shop.privacy.ask"), "CONSENT 'shop.privacy.ask'", "f(request) -> bool"),
+    "E025": Case(
+        typed(AUTH_EVENTS=["tests.checks.parts.ShopBackend"]), "'tests.checks.parts.ShopBackend'", "inherit AuthEvents"
+    ),
+    "W026": Case(
+        typed(USER_SNAPSHOT_AGE=60, SAVE="explicit"),
+        "With SAVE = 'explicit' a USER_SNAPSHOT_AGE",
+        "Leave one of them out",
     ),
     "E030": Case(
         {"SESSION_ENGINE": engine("redis"), "SESSION_CACHE_ALIAS": "nowhere"},
@@ -107,7 +126,11 @@ CASES = {
     ),
     "W041": Case(typed(CODEC="msgpack"), "CODEC is 'msgpack'", "Leave CODEC out"),
     "W050": Case(
-        {"SESSION_COOKIE_SECURE": False}, "SESSION_COOKIE_SECURE", "SESSION_COOKIE_SECURE = True", deploy=True
+        {"SESSION_COOKIE_SECURE": False},
+        "SESSION_COOKIE_SECURE",
+        "SESSION_COOKIE_SECURE = True",
+        ("E018",),
+        deploy=True,
     ),
     "W051": Case(
         {"SESSION_COOKIE_HTTPONLY": False}, "SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_HTTPONLY = True", deploy=True
@@ -117,13 +140,37 @@ CASES = {
     ),
     "W053": Case(typed(HASH_IDS=False), "HASH_IDS is False", "Leave HASH_IDS out", deploy=True),
     "W054": Case({}, "Django", "Upgrade to Django 6.0.10", deploy=True),
+    "W055": Case(
+        {"SESSION_COOKIE_NAME": "ss-id", **typed(COOKIE_PREFIX="")},
+        "__Host-",
+        "SESSION_COOKIE_NAME = '__Host-ss-id' and TYPED_SESSIONS['COOKIE_PREFIX'] = '__Host-'",
+        deploy=True,
+    ),
+    "W056": Case(
+        {"DEFAULT_EXCEPTION_REPORTER_FILTER": "shop.debug.Filter"},
+        "DEFAULT_EXCEPTION_REPORTER_FILTER 'shop.debug.Filter'",
+        "typed_sessions.debug.TypedSessionExceptionReporterFilter",
+        deploy=True,
+    ),
+    "W057": Case(
+        {"CORS_ALLOW_ALL_ORIGINS": True, "CORS_ALLOW_HEADERS": ["accept", "x-ss-id"]},
+        "CORS_ALLOW_HEADERS has 'x-ss-id'",
+        "CORS_ALLOWED_ORIGINS",
+        deploy=True,
+    ),
+    "W058": Case(
+        {"REST_FRAMEWORK": {"DEFAULT_AUTHENTICATION_CLASSES": [_BASIC, _OURS_OF_REST]}},
+        "DEFAULT_AUTHENTICATION_CLASSES",
+        f"Put {_OURS_OF_REST!r} first",
+        deploy=True,
+    ),
     "E090": Case({"SESSION_ENGINE": engine("redis"), "CACHES": None}, "CACHES", "Correct the value of CACHES"),
 }
 
 RANGES = {
     "quickstart": range(1, 10),
-    "configuration": range(10, 20),
-    "session_class": range(20, 30),
+    "configuration": (*range(10, 20), *range(24, 30)),
+    "session_class": range(20, 24),
     "stores": range(30, 50),
     "security": range(50, 60),
     "messages": range(90, 100),
@@ -154,7 +201,7 @@ def test_a_check_comes_when_its_setting_is_wrong(number: str, monkeypatch: pytes
     case = CASES[number]
     if number == "W054":
         monkeypatch.setattr(django, "VERSION", (6, 0, 9, "final", 0))
-    messages = found(case.deploy, **{"SESSION_COOKIE_SECURE": True, **case.changed})
+    messages = found_on_server(**case.changed) if case.deploy else found(**case.changed)
 
     assert ids(messages) == sorted([number, *case.also])
     (message,) = (message for message in messages if message.id == f"typed_sessions.{number}")
@@ -208,7 +255,7 @@ def test_a_number_is_given_out_once() -> None:
 
 @pytest.mark.parametrize("module", RANGES)
 def test_a_module_keeps_to_its_range(module: str) -> None:
-    """The tens of a number tell which module it comes from, so that a new one cannot collide with another's."""
+    """A number tells which module it comes from, so that a new one cannot collide with another's."""
     assert [number for number in _given_out(module) if int(number[1:]) not in RANGES[module]] == []
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.checks.findings import found, found_ids, ids, typed
+from tests.checks.findings import found, found_ids, found_on_server, ids, served, typed
 from typed_sessions import conf
 
 DAY = timedelta(days=1)
@@ -17,7 +17,17 @@ _NAME_WRONG = [
     "Max-Age", "secure", "httponly", "Partitioned", None, 5, b"ss-pid",
 ]  # fmt: skip
 _WRONG: dict[str, list[Any]] = {
-    "SESSION_CLASS": ["", "ShopSession", ".ShopSession", "shop.", None, 5, timedelta, b"shop.sessions.ShopSession"],
+    "SESSION_CLASS": [
+        "",
+        "ShopSession",
+        ".ShopSession",
+        "shop.",
+        "..ShopSession",
+        None,
+        5,
+        timedelta,
+        b"shop.sessions.ShopSession",
+    ],
     "TEMP_EXPIRY": [0, 3600, "14 days", timedelta(0), -DAY, timedelta(milliseconds=999), timedelta(days=7300), True],
     "PERM_EXPIRY": [
         None,
@@ -39,6 +49,14 @@ _WRONG: dict[str, list[Any]] = {
     "CODEC": ["", "JSON", "pickle", None, ["json"], {}],
     "MAX_BYTES": [0, 1023, -1, 65536.0, "65536", None, True],
     "REMEMBER_DEFAULT": _TRUTH_WRONG,
+    "COOKIE_PREFIX": ["__host-", "__Host", None, True, ["__Host-"], {}],
+    "PERMANENT_ID": ["never", "", None, True, [], {}],
+    "CONSENT": ["", "may_recognise", "shop.", "..privacy.ask", True, 5, len],
+    "USER_COOKIE": _TRUTH_WRONG,
+    "CLEAR_SITE_DATA": ["cache", ['"cache"'], ["cash"], [None], [[]], {"cache": True}, None, 5],
+    "HEADERS": ["/api/", ["api/"], [""], [5], {"/api/": True}, None, True],
+    "USER_SNAPSHOT_AGE": [-1, 1.5, "300", None, True, timedelta(seconds=60)],
+    "AUTH_EVENTS": ["shop.Events", ["Events"], [dict], [None], {"shop.Events": 1}, None, 5],
 }
 _RIGHT: dict[str, list[Any]] = {
     "SESSION_CLASS": ["tests.sessions.ShopSession"],
@@ -48,12 +66,20 @@ _RIGHT: dict[str, list[Any]] = {
     "SLIDING": [True, False],
     "TOUCH_INTERVAL": [0, 60, 3600],
     "SAVE": ["auto", "explicit"],
-    "PERM_COOKIE_NAME": ["ss-pid", "p", "__Host-ss-pid", "a.b_c~1"],
+    "PERM_COOKIE_NAME": ["ss-pid", "p", "a.b_c~1"],
     "OPTION_COOKIE_NAME": ["ss-opt", "o"],
     "HASH_IDS": [True, False],
     "CODEC": ["json"],
     "MAX_BYTES": [1024, 10**9],
     "REMEMBER_DEFAULT": [True, False],
+    "COOKIE_PREFIX": [""],  # the others need more than this one setting; see below
+    "PERMANENT_ID": ["on_remember", "always"],
+    "CONSENT": [None, "tests.checks.parts.a_function", "tests.checks.parts.ShopConsent"],
+    "USER_COOKIE": [True, False],
+    "CLEAR_SITE_DATA": [[], ["cache", "storage"], ("*",)],
+    "HEADERS": [[], ["/api/"], ("/api/", "/")],
+    "USER_SNAPSHOT_AGE": [0, 300],
+    "AUTH_EVENTS": [[], ["tests.checks.parts.ShopEvents"], ("typed_sessions.AuthEvents",)],
 }
 
 
@@ -82,13 +108,14 @@ def test_a_right_value_is_not_told(key: str, value: Any) -> None:
 
 
 def test_every_wrong_key_is_told_at_once() -> None:
-    """Three mistakes are three messages, so that they are mended in one go; nothing that depends on them is guessed."""
-    messages = found(deploy=True, SESSION_COOKIE_SECURE=True, **typed(SAVE="no", CODEC="no", HASH_IDS="no"))
-    assert ids(messages) == ["E010", "E010", "E010"]
-    assert sorted(message.msg.split("'")[1] for message in messages) == ["CODEC", "HASH_IDS", "SAVE"]
+    """Five mistakes are five messages, so that they are mended in one go; nothing that depends on them is guessed."""
+    messages = found_on_server(**typed(SAVE="no", CODEC="no", HASH_IDS="no", CONSENT=5, HEADERS="/"))
+    assert ids(messages) == ["E010"] * 5
+    wrong = sorted(message.msg.split("'")[1] for message in messages)
+    assert wrong == ["CODEC", "CONSENT", "HASH_IDS", "HEADERS", "SAVE"]
 
 
-@pytest.mark.parametrize("key", ["SESION_CLASS", "session_class", "HEADERS", "", 5, None, ("SAVE",)])
+@pytest.mark.parametrize("key", ["SESION_CLASS", "session_class", "ON_LIMIT", "", 5, None, ("SAVE",)])
 def test_an_unknown_key_is_told_with_the_known_ones(key: Any) -> None:
     """A key that is misspelt, or not there yet, is one error that lists what there is."""
     (message,) = found(TYPED_SESSIONS={"SESSION_CLASS": "tests.sessions.ShopSession", key: True})
@@ -101,7 +128,7 @@ def test_an_unknown_key_is_told_with_the_known_ones(key: Any) -> None:
 @pytest.mark.parametrize("given", [None, [], (), 5, "tests.sessions.ShopSession", {"SAVE"}, True])
 def test_typed_sessions_is_a_dict(given: Any) -> None:
     """Anything else than a dict is one error, whatever else would be looked up in it."""
-    (message,) = found(deploy=True, SESSION_COOKIE_SECURE=True, TYPED_SESSIONS=given)
+    (message,) = found_on_server(TYPED_SESSIONS=given)
     assert (message.id, message.msg) == ("typed_sessions.E010", "TYPED_SESSIONS must be a dict.")
 
 
@@ -196,6 +223,105 @@ def test_no_two_cookies_have_one_name(changed: dict[str, Any], keys: dict[str, A
 def test_each_shared_name_is_a_message() -> None:
     """Two pairs of cookies with one name each are two errors."""
     assert found_ids(CSRF_COOKIE_NAME="ss-id", LANGUAGE_COOKIE_NAME="ss-opt") == ["E015", "E015"]
+
+
+_SECURE = served(SESSION_COOKIE_NAME="__Secure-ss-id", **typed(COOKIE_PREFIX="__Secure-"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (served(), []),
+        (_SECURE, []),
+        ({**_SECURE, "SESSION_COOKIE_DOMAIN": "shop.example", "SESSION_COOKIE_PATH": "/shop"}, []),
+        ({"SESSION_COOKIE_DOMAIN": "shop.example", "SESSION_COOKIE_PATH": "/shop"}, []),
+        (served(SESSION_COOKIE_SECURE=False), ["__Host- goes over TLS only"]),
+        ({**_SECURE, "SESSION_COOKIE_SECURE": False}, ["__Secure- goes over TLS only"]),
+        (served(SESSION_COOKIE_DOMAIN="shop.example"), ["__Host- has no domain"]),
+        (served(SESSION_COOKIE_PATH="/shop"), ["__Host- is for the whole host"]),
+        ({"SESSION_COOKIE_NAME": "__Secure-ss-id"}, ["__Secure- goes over TLS only"]),
+        ({**typed(PERM_COOKIE_NAME="__Host-p")}, ["__Host- goes over TLS only"]),
+        (
+            {"SESSION_COOKIE_NAME": "__Host-ss-id", **typed(OPTION_COOKIE_NAME="__Secure-o")},
+            ["__Host- goes over TLS only", "__Secure- goes over TLS only"],
+        ),
+        (
+            served(SESSION_COOKIE_SECURE=None, SESSION_COOKIE_DOMAIN="a", SESSION_COOKIE_PATH=""),
+            ["__Host- goes over TLS only", "__Host- has no domain", "__Host- is for the whole host"],
+        ),
+    ],
+)
+def test_s43_s46_a_prefix_has_what_browsers_ask_for(changed: dict[str, Any], said: list[str]) -> None:
+    """Each attribute that would make browsers drop a cookie with a prefix is an error, however it came by its name."""
+    messages = found(**changed)
+    assert ids(messages) == ["E018"] * len(said)
+    assert [message.msg.removeprefix("A cookie with the prefix ").split(",")[0] for message in messages] == said
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "numbers"),
+    [
+        ("ss-id", "__Host-", ["E019"]),
+        ("__Secure-ss-id", "__Host-", ["E019"]),
+        ("__Host-ss-id", "__Secure-", ["E019"]),
+        ("__Host-ss-id", "__Host-", []),
+        ("__Host-ss-id", "", []),
+    ],
+)
+def test_s46_the_temporary_cookie_has_the_prefix_too(name: str, prefix: str, numbers: list[str]) -> None:
+    """COOKIE_PREFIX is nothing that changes Django's setting: the error says what to write there."""
+    messages = found(**served(SESSION_COOKIE_NAME=name, **typed(COOKIE_PREFIX=prefix)))
+    assert ids(messages) == numbers
+    for message in messages:
+        assert f"Set SESSION_COOKIE_NAME = '{prefix}{name}'" in (message.hint or "")
+
+
+# What dotted paths name
+
+
+@pytest.mark.parametrize(
+    "path", ["no.such", "tests.checks.parts.nothing", "tests.checks.broken.X", "tests.settings.SECRET_KEY"]
+)
+def test_s93_consent_is_something_to_ask(path: str) -> None:
+    """A path that cannot be imported, and one of something that cannot be called, are an error with the path."""
+    (message,) = found(**typed(CONSENT=path))
+    assert (message.id, repr(path) in message.msg) == ("typed_sessions.E024", True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "no.such",
+        "tests.checks.parts.nothing",
+        "tests.checks.broken.X",
+        "tests.checks.parts.a_function",
+        "tests.checks.parts.ShopBackend",
+        "tests.settings.SECRET_KEY",
+    ],
+)
+def test_events_classes_are_events_classes(path: str) -> None:
+    """What is none, or not there, is an error with its path; right ones beside it are not told."""
+    (message,) = found(**typed(AUTH_EVENTS=["tests.checks.parts.ShopEvents", path]))
+    assert (message.id, repr(path) in message.msg) == ("typed_sessions.E025", True)
+
+
+@pytest.mark.parametrize(
+    ("keys", "numbers"),
+    [
+        ({"USER_SNAPSHOT_AGE": 60}, []),
+        ({"SAVE": "explicit"}, []),
+        ({"USER_SNAPSHOT_AGE": 60, "SAVE": "auto"}, []),
+        ({"USER_SNAPSHOT_AGE": 1, "SAVE": "explicit"}, ["W026"]),
+    ],
+)
+def test_a_snapshot_is_stored_by_somebody(keys: dict[str, Any], numbers: list[str]) -> None:
+    """Where only views save, a snapshot that is over is asked for again and again: nobody stores the new one."""
+    assert found_ids(**typed(**keys)) == numbers
+
+
+def test_each_wrong_path_is_a_message() -> None:
+    """Three wrong paths are three errors."""
+    assert found_ids(**typed(CONSENT="no.such", AUTH_EVENTS=["no.such", "no.such2"])) == ["E024", "E025", "E025"]
 
 
 # The bag's serializer

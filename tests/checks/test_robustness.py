@@ -12,7 +12,7 @@ from django.test import override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.checks.findings import ABSENT, engine, found, ids, redis, settings_are
+from tests.checks.findings import ABSENT, engine, found, ids, redis, served, settings_are
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.stores.base import Store
 
@@ -54,6 +54,8 @@ _SETTINGS = [
     "SESSION_COOKIE_SECURE",
     "SESSION_COOKIE_HTTPONLY",
     "SESSION_COOKIE_SAMESITE",
+    "SESSION_COOKIE_DOMAIN",
+    "SESSION_COOKIE_PATH",
     "CSRF_COOKIE_NAME",
     "LANGUAGE_COOKIE_NAME",
     "TYPED_SESSIONS",
@@ -63,6 +65,12 @@ _SETTINGS = [
     "SECRET_KEY_FALLBACKS",
     "DJANGO_REDIS_IGNORE_EXCEPTIONS",
     "INSTALLED_APPS",
+    "DEFAULT_EXCEPTION_REPORTER_FILTER",
+    "CORS_ALLOW_ALL_ORIGINS",
+    "REST_FRAMEWORK",
+    "CORS_ALLOW_CREDENTIALS",
+    "CORS_ALLOW_HEADERS",
+    "CORS_EXPOSE_HEADERS",
 ]
 _ENGINES = ["db", "redis", "cached_db", "cache"]
 
@@ -76,6 +84,7 @@ def _are_told(messages: list[CheckMessage]) -> bool:
 def test_no_value_of_a_setting_ends_the_checks(name: str, value: Any) -> None:
     """Each setting may be anything at all: what comes is messages with hints, and no exception."""
     assert _are_told(found(deploy=True, **{name: value}))
+    assert _are_told(found(deploy=True, **{"CORS_ALLOW_ALL_ORIGINS": True, **served(**{name: value})}))
 
 
 @pytest.mark.parametrize(

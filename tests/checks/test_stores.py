@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.checks.findings import LOCAL, engine, found, found_ids, on, redis, typed
+from tests.checks.findings import LOCAL, engine, found, found_ids, found_on_server, ids, on, redis, typed
 
 _CACHES = "django.core.cache.backends"
 _LOCAL_PLAIN = {"BACKEND": f"{_CACHES}.locmem.LocMemCache"}
@@ -35,7 +35,7 @@ def test_only_the_cache_that_is_named_is_looked_at() -> None:
 @pytest.mark.parametrize("caches", [{}, {"default": _DUMMY}, {"default": {}}, None])
 def test_the_db_engine_needs_no_cache(caches: Any) -> None:
     """CACHES is nothing to the db engine, on a server either."""
-    assert found(deploy=True, SESSION_COOKIE_SECURE=True, SESSION_ENGINE=engine("db"), CACHES=caches) == []
+    assert found_on_server(SESSION_ENGINE=engine("db"), CACHES=caches) == []
 
 
 # redis
@@ -187,7 +187,7 @@ def test_cached_db_needs_a_shared_cache(cache: dict[str, Any], debug: bool, numb
 )
 def test_cached_db_takes_any_shared_cache(cache: dict[str, Any]) -> None:
     """A cache that all processes see is fine, and may drop copies."""
-    assert found(deploy=True, SESSION_COOKIE_SECURE=True, **on("cached_db", **cache)) == []
+    assert found_on_server(**on("cached_db", **cache)) == []
 
 
 # cache
@@ -210,9 +210,8 @@ def test_a_cache_that_stores_nothing_is_refused(cache: dict[str, Any]) -> None:
 )
 def test_the_memory_of_one_process_is_refused_on_a_server(cache: dict[str, Any], numbers: list[str]) -> None:
     """`check --deploy` refuses a local memory cache, a project's own of that kind included; `check` alone does not."""
-    settings = {"SESSION_COOKIE_SECURE": True, **on("cache", **cache)}
-    assert found_ids(deploy=True, **settings) == numbers
-    assert found_ids(**settings) == ["W038"]
+    assert ids(found_on_server(**on("cache", **cache))) == numbers
+    assert found_ids(**on("cache", **cache)) == ["W038"]
 
 
 @pytest.mark.parametrize("name", ["cache", "cached_db"])

@@ -57,6 +57,44 @@ RULES = {
         65_536, [1024, 10**9], [0, 1023, -1, 65_536.0, "64k", None, True], "must be a whole number, 1024 or more"
     ),
     "REMEMBER_DEFAULT": Rule(False, *_TRUTH),
+    "COOKIE_PREFIX": Rule(
+        "",
+        ["", "__Host-", "__Secure-"],
+        ["__host-", "__Host", "__Host-ss-", None, True, ["__Host-"]],
+        "must be one of '', '__Host-', '__Secure-'",
+    ),
+    "PERMANENT_ID": Rule(
+        "on_remember",
+        ["on_remember", "always"],
+        ["never", "", None, True, len],
+        "must be one of 'on_remember', 'always'",
+    ),
+    "CONSENT": Rule(
+        None,
+        [None, "shop.privacy.may_recognise"],
+        ["", "may_recognise", ".privacy", "shop.", True, len],
+        "must be the dotted path of a function",
+    ),
+    "USER_COOKIE": Rule(False, *_TRUTH),
+    "CLEAR_SITE_DATA": Rule(
+        (),
+        [(), [], ["cache"], ("cookies", "storage", "executionContexts"), ["*"]],
+        ["cache", '"cache"', ['"cache"'], ["cash"], ["cache", None], {"cache"}, None, True],
+        "must be a list of some of 'cache', 'cookies', 'storage', 'executionContexts', '*'",
+    ),
+    "HEADERS": Rule(
+        (),
+        [(), [], ["/"], ["/api/", "/v2/api"], ("/api/",)],
+        ["/api/", ["api/"], [""], ["/api/", 5], [b"/api/"], {"/api/"}, None, True],
+        "must be a list of path prefixes",
+    ),
+    "USER_SNAPSHOT_AGE": Rule(0, [0, 1, 300], [-1, 1.5, "300", None, True, DAY], "must be a whole number, 0 or more"),
+    "AUTH_EVENTS": Rule(
+        (),
+        [(), [], ["shop.events.ShopEvents"], ("shop.Events", "shop.audit.Audit")],
+        ["shop.events.ShopEvents", ["ShopEvents"], ["shop."], [dict], ["shop.Events", None], {"shop.Events"}, None],
+        "must be a list of dotted paths of classes",
+    ),
 }
 GOOD = [(key, value) for key, rule in RULES.items() for value in rule.good]
 BAD = [(key, value, rule.complaint) for key, rule in RULES.items() for value in rule.bad]
@@ -101,7 +139,7 @@ def test_a_lifetime_has_limits(key: str, lifetime: timedelta) -> None:
     assert conf.problems({key: lifetime}) == {key: "must be between one second and ten years"}
 
 
-@pytest.mark.parametrize("key", ["SESION_CLASS", "session_class", "CONSENT", 5])
+@pytest.mark.parametrize("key", ["SESION_CLASS", "session_class", "ON_LIMIT", 5])
 def test_an_unknown_key_is_refused(key: object, settings: Settings) -> None:
     """A misspelt key is not passed over: the complaint lists those there are."""
     (found,) = conf.problems({key: True}).items()
@@ -171,6 +209,24 @@ def test_lifetimes_in_seconds(settings: Settings) -> None:
     settings.TYPED_SESSIONS = {"ABSOLUTE_EXPIRY": None}
     assert conf.settings().absolute_seconds is None
     assert conf.settings().perm_seconds == 28 * 86_400
+
+
+@pytest.mark.parametrize(
+    ("prefix", "given", "names"),
+    [
+        ("", {}, ("ss-pid", "ss-opt")),
+        ("__Host-", {}, ("__Host-ss-pid", "__Host-ss-opt")),
+        ("__Secure-", {"PERM_COOKIE_NAME": "p"}, ("__Secure-p", "__Secure-ss-opt")),
+        ("__Host-", {"PERM_COOKIE_NAME": "__Host-p", "OPTION_COOKIE_NAME": "o"}, ("__Host-p", "__Host-o")),
+        ("", {"PERM_COOKIE_NAME": "__Host-p"}, ("__Host-p", "ss-opt")),
+    ],
+)
+def test_s46_names_of_the_cookies(
+    prefix: str, given: dict[str, str], names: tuple[str, str], settings: Settings
+) -> None:
+    """COOKIE_PREFIX goes before both names, once: one that has it already stays as it is."""
+    settings.TYPED_SESSIONS = {"COOKIE_PREFIX": prefix, **given}
+    assert (conf.settings().perm_cookie, conf.settings().option_cookie) == names
 
 
 def test_the_settings_object_cannot_be_changed() -> None:

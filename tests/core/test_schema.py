@@ -260,6 +260,16 @@ class BadMerge(AuthUserSession):
 
 
 @dataclass
+class BadApi(AuthUserSession):
+    count: int = session_field(default=0, api="readwrite")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+@dataclass
+class ShownSecret(AuthUserSession):
+    count: int = session_field(default=0, api="write", secret=True)
+
+
+@dataclass
 class UnknownConstant(AuthUserSession):
     constant: ClassVar[Missing] = 5
 
@@ -288,6 +298,11 @@ SAID_OF_CLASS: dict[type[Any], tuple[str, str]] = {
     ),
     LongName: ("LongName", "has a schema_name of more than 100 characters; shorten it"),
     UnknownConstant: ("UnknownConstant", "cannot be stored as it is written: name 'Missing' is not defined"),
+    BadApi: ("BadApi.count", "has api='readwrite'; it is one of '', 'read', 'write'"),
+    ShownSecret: (
+        "ShownSecret.count",
+        "is secret, and has api='write', which shows it to clients; leave one of them out",
+    ),
     BadMerge: ("BadMerge.count", "has merge='sum'; it is one of 'last', 'add', .* or a function"),
 }
 
@@ -317,7 +332,8 @@ def test_the_reserved_names_are_the_contracts() -> None:
     """The facts of contract §3 and the hooks are among the reserved names."""
     facts = {
         "id", "urn", "mode", "status", "is_new", "is_authenticated", "created_at", "authenticated_at", "last_modified",
-        "last_seen_at", "expires_at", "time_to_live", "on_created", "on_authenticated", "on_logout", "upgrade", "of",
+        "last_seen_at", "expires_at", "client_info", "time_to_live", "on_created", "on_registered", "validate",
+        "on_authenticated", "on_logout", "upgrade", "of",
     }  # fmt: skip
     assert facts <= set(RESERVED)
 
@@ -333,6 +349,17 @@ def test_good_merge_rules(rule: Any) -> None:
     assert (
         schema.problems(dataclasses.make_dataclass("Good", [("v", list[int], declared)], bases=(TypedSession,))) == []
     )
+
+
+@pytest.mark.parametrize("api", ["", "read", "write"])
+def test_good_api_access(api: Any) -> None:
+    """Each word for what clients may do with a field may be declared; a secret one is for none."""
+    for name, declared in (
+        ("plain", session_field(default=0, api=api)),
+        ("secret", session_field(default=0, secret=True)),
+    ):
+        session_class = dataclasses.make_dataclass("Good", [(name, int, declared)], bases=(TypedSession,))
+        assert schema.problems(session_class) == []
 
 
 def test_class_variables_are_no_fields() -> None:

@@ -38,14 +38,16 @@ from typed_sessions import (
 )
 from typed_sessions.backends.db import SessionStore
 from typed_sessions.backends.facts import Facts
-from typed_sessions.session import attach, field_options, has_default, options_of
+from typed_sessions.session import FieldOptions, attach, field_options, has_default, options_of
+from typed_sessions.stores.record import Client
 
 if TYPE_CHECKING:
     from pytest_django import Settings
 
 FACTS = [
-    "id", "urn", "mode", "status", "end_reason", "is_new", "is_authenticated", "created_at", "authenticated_at",
-    "last_modified", "last_seen_at", "expires_at",
+    "id", "urn", "mode", "status", "end_reason", "is_new", "is_authenticated", "was_authenticated", "created_at",
+    "authenticated_at",
+    "last_modified", "last_seen_at", "expires_at", "client_info",
 ]  # fmt: skip
 
 
@@ -58,6 +60,8 @@ class Known:
     end_reason = EndReason.ENDED_BY_STAFF
     is_stored = True
     is_authenticated = True
+    was_authenticated = True
+    client = Client(address="192.0.2.7", agent="Browser/1")
     _moments = ("created", "authenticated", "modified", "seen", "expires")
 
     def time(self, name: Literal["created", "authenticated", "modified", "seen", "expires"]) -> int | None:
@@ -74,6 +78,7 @@ def test_an_object_that_belongs_to_no_request(session_class: type[TypedSession])
         "status": SessionStatus.FRESH,
         "is_new": True,
         "is_authenticated": False,
+        "was_authenticated": False,
     }
     assert session.time_to_live() is None
 
@@ -84,8 +89,8 @@ def test_an_object_that_belongs_to_a_request(monkeypatch: pytest.MonkeyPatch) ->
     attach(session, Known())
     first = datetime.fromtimestamp(NOW, tz=timezone.utc)
     assert [getattr(session, name) for name in FACTS] == [
-        Known.id, f"urn:iauthsession:{Known.id}", Known.mode, Known.status, Known.end_reason, False, True,
-        *(first + timedelta(seconds=second) for second in range(5)),
+        Known.id, f"urn:iauthsession:{Known.id}", Known.mode, Known.status, Known.end_reason, False, True, True,
+        *(first + timedelta(seconds=second) for second in range(5)), Known.client,
     ]  # fmt: skip
     monkeypatch.setattr(clock, "now", lambda: NOW - 60)
     assert session.time_to_live() == timedelta(seconds=64)
@@ -126,6 +131,8 @@ def test_the_default_hooks_do_nothing() -> None:
     """A class without hooks of its own can be asked for all of them."""
     session = ShopSession(page_views=1)
     session.on_created(None)
+    session.on_registered(None, User())
+    assert session.validate(None, User()) is None
     session.on_authenticated(None, User())
     session.on_logout(None)
     assert session == ShopSession(page_views=1)
@@ -199,7 +206,9 @@ def test_field_options() -> None:
     @dataclasses.dataclass
     class Declared(TypedSession):
         a: int = session_field(default=0, merge="add", carry_over=False, secret=True, renamed_from="old")
-        b: int = session_field(default=0, renamed_from=["older", "oldest"], metadata={"unit": "s"}, kw_only=True)
+        b: int = session_field(
+            default=0, api="write", renamed_from=["older", "oldest"], metadata={"unit": "s"}, kw_only=True
+        )
         c: int = 0
         d: list[int] = session_field(default_factory=list, init=False, compare=False)
 
@@ -207,13 +216,8 @@ def test_field_options() -> None:
     assert options["a"] == dataclasses.replace(
         options["c"], merge="add", carry_over=False, secret=True, renamed_from=("old",)
     )
-    assert options["b"].renamed_from == ("older", "oldest")
-    assert (options["c"].merge, options["c"].carry_over, options["c"].secret, options["c"].renamed_from) == (
-        "last",
-        True,
-        False,
-        (),
-    )
+    assert (options["b"].renamed_from, options["b"].api) == (("older", "oldest"), "write")
+    assert options["c"] == FieldOptions(merge="last", carry_over=True, secret=False, renamed_from=(), api="")
     declared = {each.name: each for each in dataclasses.fields(Declared)}
     assert declared["b"].metadata["unit"] == "s"
     assert declared["b"].kw_only
@@ -222,6 +226,15 @@ def test_field_options() -> None:
     assert options_of(declared["c"]) == options["c"]
     assert all(map(has_default, declared.values()))
     assert not has_default(dataclasses.fields(CartLine)[0])
+
+
+def test_clients_see_who_the_user_is_and_change_nothing() -> None:
+    """Of an AuthUserSession, clients of an API see what pages show of the user, and nothing else unless it is said."""
+    options = field_options(ShopSession)
+    assert {name for name, option in options.items() if option.api == "read"} == {
+        "user_auth_id", "user_name", "display_name", "first_name", "last_name", "email", "roles", "permissions",
+    }  # fmt: skip
+    assert {option.api for option in options.values()} == {"", "read"}
 
 
 def test_roles_and_permissions() -> None:

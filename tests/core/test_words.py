@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from django.contrib.auth.models import User
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.utils.functional import SimpleLazyObject, lazystr
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy
@@ -48,12 +48,15 @@ def test_one_tree_of_errors() -> None:
     """Whatever the app raises on purpose can be caught as one class, and a bad value also as Python's own errors."""
     classes = [value for value in vars(exceptions).values() if isinstance(value, type)]
     own = {error for error in classes if issubclass(error, Exception) and error.__module__ == exceptions.__name__}
-    assert len(own) >= 6
+    assert len(own) >= 9
     assert all(issubclass(error, exceptions.TypedSessionError) for error in own)
     assert issubclass(exceptions.SessionFieldError, ValueError)
     assert issubclass(exceptions.SessionFieldError, TypeError)
     assert issubclass(exceptions.SessionTooLarge, ValueError)
-    assert issubclass(exceptions.MissingSession, (ImproperlyConfigured, AttributeError))
+    assert issubclass(exceptions.MissingSession, ImproperlyConfigured)
+    assert issubclass(exceptions.MissingSession, AttributeError)
+    assert issubclass(exceptions.SignInRefused, PermissionDenied)
+    assert issubclass(exceptions.InvalidSessionToken, PermissionDenied)
 
 
 def test_a_field_error_says_where_what_and_that_nothing_was_saved() -> None:
@@ -77,6 +80,27 @@ def test_a_conflict_names_session_and_fields() -> None:
     error = exceptions.SessionConflict("0123", ["cart", "bag['key']"])
     assert (error.session_id, error.fields) == ("0123", ("cart", "bag['key']"))
     assert str(error).startswith("Session 0123: cart, bag['key'] was changed by another request")
+
+
+def test_a_refused_header_says_why_and_how_it_is_answered() -> None:
+    """An error of the session headers has a word for programs, a sentence for people, and the status of the answer."""
+    error = exceptions.InvalidSessionToken("expired_idle", "Sign in again.")
+    assert (error.code, error.detail, error.status_code, str(error)) == (
+        "expired_idle", "Sign in again.", 401, "Sign in again.",
+    )  # fmt: skip
+    assert exceptions.InvalidSessionToken("cross_site", "No.", 403).status_code == 403
+
+
+@pytest.mark.parametrize(("reason", "said"), [("Closed.", "Closed."), ("", ""), (True, "The sign-in was refused.")])
+def test_a_veto_keeps_its_reason(reason: object, said: str) -> None:
+    """A text is what people are told; any other reason is for the caller, and people are told that it was refused."""
+    error = exceptions.SignInRefused(reason)
+    assert (error.reason, str(error)) == (reason, said)
+
+
+def test_a_disabled_session_says_which_decorator_to_take_away() -> None:
+    """The message stands by itself."""
+    assert "@session_disabled" in str(exceptions.SessionDisabled())
 
 
 def test_formats_have_the_names_of_the_setting() -> None:

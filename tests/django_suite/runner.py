@@ -1,10 +1,9 @@
-"""One engine in one process: Django is configured once, so that each row has its own settings and servers."""
+"""Django's session tests on one engine, in a process of its own: Django is configured once, with its servers."""
 
 import importlib
 import sys
 import unittest
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -15,9 +14,10 @@ from django.test import SimpleTestCase, TestCase
 from django.test.runner import DiscoverRunner
 from django.utils.module_loading import import_string
 
+from tests.django_suite.comparison import Score
 from tests.django_suite.engines import Engine
 from tests.django_suite.exceptions import expected_failures
-from tests.django_suite.sources import PACKAGE
+from tests.django_suite.sources import SESSION_TESTS
 
 STORE_TESTS = "SessionTestsMixin"
 MIDDLEWARE_TESTS = "SessionMiddlewareTests"
@@ -25,16 +25,7 @@ AT_LEAST = {STORE_TESTS: 65, MIDDLEWARE_TESTS: 12}
 """What Django 5.2 has; fewer means that something was not found, not that all is well."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """What came of one row."""
-
-    passed: int
-    failed: int
-    excepted: int
-
-
-NOTHING_RAN = Score(passed=0, failed=sum(AT_LEAST.values()), excepted=0)
+NOTHING_RAN = Score(passed=0, failed=sum(AT_LEAST.values()))
 
 
 def run(engine: Engine, sources: Path) -> Score:
@@ -42,7 +33,7 @@ def run(engine: Engine, sources: Path) -> Score:
     with engine.storage() as storage:
         _configure(engine, storage, sources)
         cases = list(_cases(engine))
-        _expect(cases, expected_failures(engine.name))
+        _expect(cases, expected_failures(SESSION_TESTS, engine.name))
         return _run(unittest.TestSuite(cases))
 
 
@@ -52,7 +43,7 @@ def _configure(engine: Engine, storage: dict[str, Any], sources: Path) -> None:
     settings.configure(
         **{
             "SECRET_KEY": "of the tests alone",
-            "INSTALLED_APPS": [f"django.contrib.{app}" for app in apps] + ["typed_sessions", PACKAGE],
+            "INSTALLED_APPS": [f"django.contrib.{app}" for app in apps] + ["typed_sessions", SESSION_TESTS],
             "MIDDLEWARE": [engine.middleware],
             "SESSION_ENGINE": engine.module,
             "DEFAULT_AUTO_FIELD": "django.db.models.BigAutoField",
@@ -63,7 +54,7 @@ def _configure(engine: Engine, storage: dict[str, Any], sources: Path) -> None:
 
 
 def _cases(engine: Engine) -> Iterator[unittest.TestCase]:
-    theirs: Any = importlib.import_module(f"{PACKAGE}.tests")
+    theirs: Any = importlib.import_module(f"{SESSION_TESTS}.tests")
     store = importlib.import_module(engine.module).SessionStore
     # The names by which the tests reach the engine under test; not a line of the tests themselves is changed.
     theirs.SessionMiddleware = import_string(engine.middleware)

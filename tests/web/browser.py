@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from asgiref.sync import async_to_sync
+from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.test import AsyncRequestFactory, RequestFactory
@@ -18,6 +19,16 @@ from tests.web.urls import View, address
 
 ID, PID, OPT = "ss-id", "ss-pid", "ss-opt"
 OURS = (ID, PID, OPT)
+X_ID, X_PID, X_OPT = "X-ss-id", "X-ss-pid", "X-ss-opt"
+
+
+def is_deleted(morsel: Morsel[str]) -> bool:
+    return morsel["max-age"] in (0, "0")
+
+
+def place_of(morsel: Morsel[str]) -> tuple[str, str]:
+    """Domain and path: with its name, what makes it another cookie."""
+    return morsel["domain"], morsel["path"]
 
 
 @dataclass(frozen=True)
@@ -34,17 +45,25 @@ class Answer:
 
     @property
     def cookies(self) -> dict[str, Morsel[str]]:
-        """What Set-Cookie says, by name."""
-        found: dict[str, Morsel[str]] = {}
-        for name, value in self.lines:
-            if name.lower() == "set-cookie":
-                found.update(SimpleCookie(value))
-        return found
+        """What Set-Cookie says, by name; without what is deleted where this site has set nothing."""
+        own = (settings.SESSION_COOKIE_DOMAIN or "", settings.SESSION_COOKIE_PATH)
+        return {morsel.key: morsel for morsel in self.morsels if place_of(morsel) == own or not is_deleted(morsel)}
+
+    @property
+    def morsels(self) -> list[Morsel[str]]:
+        """What Set-Cookie says, line by line."""
+        lines = [value for name, value in self.lines if name.lower() == "set-cookie"]
+        return [morsel for line in lines for morsel in SimpleCookie(line).values()]
 
     @property
     def ours(self) -> dict[str, str]:
         """The cookies of this app that were set, with their values; an empty one was deleted."""
         return {name: morsel.value for name, morsel in self.cookies.items() if name in OURS}
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The response headers of this app, with their values."""
+        return {name: self[name] for name in (X_ID, X_PID, X_OPT) if self[name]}
 
 
 Headers = Mapping[str, str]
@@ -76,10 +95,11 @@ class Asgi:
     def __call__(self, method: str, path: str, form: str, headers: Headers) -> Answer:
         return async_to_sync(self.ask)(method, path, form, headers)
 
-    async def ask(self, method: str, path: str, form: str, headers: Headers) -> Answer:
+    async def ask(self, method: str, path: str, form: str, headers: Headers, *also: tuple[bytes, bytes]) -> Answer:
+        """`also` are headers as they come over the wire, so that one can come twice."""
         scope: Any = AsyncRequestFactory().generic(method, path, form, FORM, headers=headers).scope
         # The factory adds cookies of its own, of which there are none, and two lines of cookies are not one.
-        scope["headers"] = [line for line in scope["headers"] if line != (b"cookie", b"")]
+        scope["headers"] = [line for line in scope["headers"] if line != (b"cookie", b"")] + list(also)
         incoming = [{"type": "http.request", "body": form.encode()}]
         sent: list[Any] = []
 
@@ -140,7 +160,7 @@ class Browser:
 
     def keep(self, answer: Answer) -> Answer:
         for name, morsel in answer.cookies.items():
-            if morsel["max-age"] in (0, "0"):
+            if is_deleted(morsel):
                 self.cookies.pop(name, None)
                 continue
             self.cookies[name] = morsel.value
@@ -160,3 +180,40 @@ class Browser:
     def token(self) -> str:
         """Of the session that the option cookie selects."""
         return self.cookies[PID if self.cookies.get(OPT) == "perm" else ID]
+
+
+@dataclass
+class ApiClient:
+    """Keeps no cookies: it announces itself by the option alone, and sends back the token that it was told last."""
+
+    ask: Ask
+    sent: dict[str, str] = field(default_factory=lambda: {X_OPT: "temp"})
+
+    def visit(self, view: View, query: str = "", **headers: str) -> Answer:
+        """A request that the view answers; the headers come on top of the client's own."""
+        return self.get(f"{address(view)}?{query}", **headers)
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.keep(self.ask("GET", path, "", self.headers(**headers)))
+
+    def post(self, path: str, **form: str) -> Answer:
+        return self.keep(self.ask("POST", path, urlencode(form), self.headers()))
+
+    def headers(self, **headers: str) -> Headers:
+        return {**self.sent, **{name.replace("_", "-"): value for name, value in headers.items()}}
+
+    def keep(self, answer: Answer) -> Answer:
+        self.sent = answer.told or self.sent
+        return answer
+
+    def forget(self) -> None:
+        """The client lets go of its token, and announces itself anew."""
+        self.sent = {X_OPT: "temp"}
+
+    def copy(self) -> ApiClient:
+        """Another client with the same token."""
+        return ApiClient(self.ask, dict(self.sent))
+
+    @property
+    def token(self) -> str:
+        return self.sent[X_PID if self.sent[X_OPT] == "perm" else X_ID]

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from tests.sessions import CartLine, ShopSession
 from tests.web.urls import View
 from typed_sessions import TypedRequest
-from typed_sessions.auth import alogin, login, logout
+from typed_sessions.auth import alogin, alogout, login, logout
 
 Request = TypedRequest[ShopSession]
 
@@ -35,6 +35,11 @@ def async_sign_in(user: User, remember: bool | None = None) -> View:
 
 def sign_out(request: Request) -> str:
     logout(request)
+    return state(request)
+
+
+async def async_sign_out(request: Request) -> str:
+    await alogout(request)
     return state(request)
 
 

@@ -5,33 +5,43 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import caches
 from django_redis import get_redis_connection
 
 from typed_sessions import clock, tokens
-from typed_sessions.backends import db
+from typed_sessions.backends import cache, cached_db, db
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.models import StoredSession
+from typed_sessions.stores.record import Record
+
+_IN_TABLE = (db.SessionStore, cached_db.SessionStore)
 
 
 def count(engine: type[SessionStore]) -> int:
     """How many sessions live."""
-    return engine().store.count(clock.now())
+    store, now = engine().store, clock.now()
+    if not issubclass(engine, cache.SessionStore):
+        return store.count(now)
+    found = [store.load(key.rpartition(":")[2]) for key in _local_memory()]
+    return sum(isinstance(record, Record) and record.is_live(now) for record in found)
 
 
 def raw_records(engine: type[SessionStore]) -> list[Any]:
-    """Everything that is stored of sessions, as it is stored."""
-    if issubclass(engine, db.SessionStore):
+    """Everything that is stored of sessions, as it is stored; of copies, what they are made of."""
+    if issubclass(engine, _IN_TABLE):
         return list(StoredSession.objects.order_by("pk").values_list())
+    if issubclass(engine, cache.SessionStore):
+        return sorted(_local_memory().items())
     client = get_redis_connection(settings.SESSION_CACHE_ALIAS)
     return [(key, client.dump(key)) for key in sorted(client.keys("*"))]
 
 
 def wipe(engine: type[SessionStore]) -> None:
     """The store loses everything."""
-    if issubclass(engine, db.SessionStore):
+    if issubclass(engine, _IN_TABLE):
         StoredSession.objects.all().delete()
-    else:
-        get_redis_connection(settings.SESSION_CACHE_ALIAS).flushall()
+    if not issubclass(engine, db.SessionStore):
+        caches[settings.SESSION_CACHE_ALIAS].clear()
 
 
 def spoil(engine: type[SessionStore], token: str, old: bytes, new: bytes) -> None:
@@ -47,3 +57,9 @@ def spoil(engine: type[SessionStore], token: str, old: bytes, new: bytes) -> Non
     value: Any = client.get(tokens.urn(session_id))
     assert old in value
     client.set(tokens.urn(session_id), value.replace(old, new), keepttl=True)
+
+
+def _local_memory() -> dict[str, bytes]:
+    """What Django's cache in memory holds, by key."""
+    memory: Any = caches[settings.SESSION_CACHE_ALIAS]
+    return dict(memory._cache)

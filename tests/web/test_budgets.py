@@ -198,6 +198,7 @@ def database(use_engine: UseEngine) -> None:
     use_engine("db")
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("database")
 @both
 def test_statements(browser: Browser, user: User, clock: Clock, asynchronous: bool) -> None:

@@ -1,4 +1,4 @@
-"""The three cookies: what is set and deleted, how, and what is made of those that come in."""
+"""The three cookies: which are set and deleted when. Their attributes and what may come in: everywhere/."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from django.http import HttpResponse
 
 from tests.web.browser import ID, OPT, OURS, PID, Browser
 from tests.web.conftest import NewBrowser
-from tests.web.signing import Request, cart, put_in_cart, sign_in, sign_out, status, who
+from tests.web.signing import Request, sign_in, sign_out, status, who
 from tests.web.stored import count
 from typed_sessions import SessionMode, tokens
 from typed_sessions.auth import alogout
 from typed_sessions.backends.base import SessionStore
-from typed_sessions.testing.engines import MALFORMED, Clock, Configure, Verbs
+from typed_sessions.testing.engines import Clock, Configure, Verbs
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -40,65 +40,10 @@ def write(request: Request) -> None:
     request.typed_session.page_views += 1
 
 
-@pytest.mark.parametrize("signed_in", [False, True])
-def test_temporary_cookie(browser: Browser, user: User, signed_in: bool) -> None:
-    """REQ-S41, S42: the temporary cookie has no end, and is out of reach of scripts and of other sites' forms."""
-    cookie = browser.visit(sign_in(user) if signed_in else write).cookies[ID]
-    assert cookie["max-age"] == cookie["expires"] == cookie["domain"] == cookie["secure"] == ""
-    assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == ("/", True, "Lax")
-    assert browser.visit(nothing).cookies == {}
-
-
 def test_visitor_gets_one_cookie(browser: Browser) -> None:
     """An anonymous visitor with a session has the temporary cookie, and no other of ours."""
     assert browser.visit(write).ours.keys() == {ID}
     assert browser.visit(write).ours == {}
-
-
-def test_permanent_cookies(browser: Browser, user: User) -> None:
-    """The permanent cookie and the one that points to it last as long as the session does without use."""
-    answer = browser.visit(sign_in(user, remember=True))
-    for name in (PID, OPT):
-        cookie = answer.cookies[name]
-        assert cookie["max-age"] == str(28 * DAY)
-        assert cookie["expires"]
-        assert (cookie["path"], cookie["httponly"], cookie["samesite"]) == ("/", True, "Lax")
-    assert answer.ours.keys() == set(OURS)
-
-
-@pytest.mark.parametrize("remember", [False, True])
-def test_s42_no_cookie_lasts_longer_than_browsers_allow(
-    browser: Browser, user: User, configure: Configure, settings: Settings, remember: bool
-) -> None:
-    """A lifetime of ten years is one of 400 days in the browser."""
-    configure(PERM_EXPIRY=timedelta(days=3650), TEMP_EXPIRY=timedelta(days=3650), ABSOLUTE_EXPIRY=None)
-    settings.SESSION_EXPIRE_AT_BROWSER_CLOSE = False
-    cookies = browser.visit(sign_in(user, remember)).cookies
-    ages = [cookie["max-age"] for name, cookie in cookies.items() if name in OURS]
-    assert sorted(ages) == (["", str(LONGEST), str(LONGEST)] if remember else [str(LONGEST), str(LONGEST)])
-
-
-def test_attributes_of_the_project(browser: Browser, user: User, settings: Settings) -> None:
-    """REQ-S41, S43: every cookie of ours, set or deleted, has the attributes of Django's settings."""
-    settings.SESSION_COOKIE_DOMAIN = "testserver"
-    settings.SESSION_COOKIE_PATH = "/async"
-    settings.SESSION_COOKIE_SECURE = True
-    settings.SESSION_COOKIE_HTTPONLY = False
-    settings.SESSION_COOKIE_SAMESITE = "Strict"
-    answers = [
-        browser.visit(sign_in(user, remember=True)),
-        browser.visit(sign_in(user, remember=False)),
-        browser.visit(sign_in(user, remember=True)),
-        browser.visit(sign_out),
-    ]
-    assert [sorted(answer.ours) for answer in answers] == [sorted(OURS)] * 4
-    for answer in answers:
-        for name in OURS:
-            cookie = answer.cookies[name]
-            assert (cookie["domain"], cookie["path"], cookie["samesite"]) == ("testserver", "/async", "Strict")
-            assert cookie["secure"] is True
-            if cookie["max-age"] != "0":
-                assert not cookie["httponly"]
 
 
 def test_names_of_the_project(browser: Browser, user: User, settings: Settings, configure: Configure) -> None:
@@ -110,24 +55,6 @@ def test_names_of_the_project(browser: Browser, user: User, settings: Settings, 
     assert browser.visit(who).text.startswith("ada ada")
     browser.visit(sign_out)
     assert browser.cookies.keys() == {"csrftoken"}
-
-
-def test_s44_cookies_are_short(browser: Browser, user: User) -> None:
-    """A cookie of ours takes at most 64 bytes, with its name."""
-    answer = browser.visit(sign_in(user, remember=True))
-    assert all(len(name) + len(value) <= 64 for name, value in answer.ours.items())
-
-
-def test_s08_cookies_tell_nothing_of_each_other(browser: Browser, user: User) -> None:
-    """Both tokens and Django's CSRF secret are drawn independently, and anew at each sign-in."""
-    seen: set[str] = set()
-    for _ in range(10):
-        browser.visit(sign_in(user, remember=True))
-        drawn = [browser.cookies[name] for name in (ID, PID, "csrftoken")]
-        starts = {text[:20] for text in drawn}
-        assert len(starts) == 3
-        assert not starts & seen
-        seen |= starts
 
 
 def test_lifetime_of_django(browser: Browser, settings: Settings) -> None:
@@ -186,18 +113,6 @@ def test_absolute_end_shortens_the_cookie(browser: Browser, user: User, clock: C
     assert browser.visit(read).cookies[PID]["max-age"] == str(10 * DAY)
 
 
-def test_s49_saving_every_request(browser: Browser, user: User, clock: Clock, settings: Settings) -> None:
-    """SESSION_SAVE_EVERY_REQUEST extends a session that the page did not look at, and the answer says it varies."""
-    settings.SESSION_SAVE_EVERY_REQUEST = True
-    assert browser.visit(nothing).ours == {}
-    browser.visit(sign_in(user, remember=True))
-    clock.advance(1)
-    answer = browser.visit(nothing)
-    assert answer.cookies[PID]["max-age"] == str(28 * DAY)
-    assert answer["Vary"] == "Cookie"
-    assert answer["Cache-Control"] == "private, no-store"
-
-
 def test_page_that_does_not_look(browser: Browser, user: User, clock: Clock, verbs: Verbs) -> None:
     """A page that does not use the session sets no cookie, varies with nothing, and costs no access to the store."""
     browser.visit(sign_in(user, remember=True))
@@ -234,16 +149,6 @@ def test_flush_deletes_the_cookies(browser: Browser, engine: type[SessionStore],
     assert count(engine) == 0
 
 
-def test_temporary_cookie_of_a_remembered_browser(browser: Browser, user: User, verbs: Verbs) -> None:
-    """Beside a permanent session the temporary cookie opens nothing, costs nothing, and is never adopted."""
-    browser.visit(sign_in(user, remember=True))
-    forgetful = browser.copy(ID)
-    verbs.take()
-    assert forgetful.visit(status).text == "fresh -"
-    assert verbs.take() == []
-    assert forgetful.visit(write).ours[ID] != browser.cookies[ID]
-
-
 def test_writing_after_sign_out(browser: Browser, user: User) -> None:
     """What is put into the session after sign-out, in the same request, is in a new session."""
 
@@ -272,18 +177,6 @@ def test_sign_in_after_sign_out_in_one_request(browser: Browser, user: User, oth
     assert browser.visit(who).text.startswith("grace grace")
 
 
-@pytest.mark.parametrize("cookie", [ID, PID])
-def test_s02_malformed_token(new_browser: NewBrowser, engine: type[SessionStore], verbs: Verbs, cookie: str) -> None:
-    """Whatever comes in a cookie, the visitor gets a page, and the store is not asked."""
-    browser = new_browser(**{OPT: "perm" if cookie == PID else "temp"})
-    for text in MALFORMED:
-        printable = text.encode().decode("latin-1").replace("\r", "").replace("\n", "").replace("\0", "")
-        answer = browser.copy(**{cookie: printable}).visit(who)
-        assert (answer.status, answer.text, answer.ours) == (200, "anonymous anonymous None", {})
-    assert verbs.take() == []
-    assert count(engine) == 0
-
-
 def test_s79_forged_token(browser: Browser, verbs: Verbs) -> None:
     """Made-up tokens of the right form cost no access to the store."""
     browser.visit(write)
@@ -303,85 +196,10 @@ def test_s79_unknown_token(new_browser: NewBrowser, engine: type[SessionStore], 
     assert count(engine) == 0
 
 
-def test_s03_unknown_token_is_replaced(new_browser: NewBrowser, engine: type[SessionStore]) -> None:
-    """A visitor who writes with an unknown token gets another one."""
-    presented = tokens.issue(SessionMode.TEMP)
-    browser = new_browser(ss_id=presented)
-    assert browser.visit(write).ours[ID] != presented
-    assert not engine().exists(presented)
-    assert browser.visit(read).text == "1"
-
-
-def test_s05_id_is_no_token(browser: Browser, user: User, verbs: Verbs) -> None:
-    """The id, which is in logs and pages, opens nothing."""
-    handle = browser.visit(sign_in(user)).text.split()[1]
-    verbs.take()
-    assert browser.copy(ss_id=handle).visit(who).text == "anonymous anonymous None"
-    assert verbs.take() == []
-
-
-def test_s07_swapped_cookies(browser: Browser, user: User, verbs: Verbs) -> None:
-    """With both cookies' tokens exchanged the visitor is anonymous, and the store is not asked."""
-    browser.visit(put_in_cart())
-    visitor = browser.cookies[ID]
-    browser.visit(sign_in(user, remember=True))
-    swapped = Browser(browser.ask, {ID: browser.cookies[PID], PID: visitor})
-    verbs.take()
-    for option in ("temp", "perm"):
-        assert swapped.copy(ss_opt=option).visit(status).text == "rejected -"
-        assert swapped.copy(ss_opt=option).visit(who).text == "anonymous anonymous None"
-    assert verbs.take() == []
-
-
-@pytest.mark.parametrize("option", ["perm,perm", "PERM", "temp,perm", "perm-", "", "x" * 4096, '"perm;temp"'])
-def test_s29_option_is_one_of_two_words(browser: Browser, user: User, option: str) -> None:
-    """Anything but `perm` in the option cookie means the temporary session."""
-    browser.visit(sign_in(user))
-    assert browser.copy(ss_opt=option).visit(who).text.startswith("ada ada")
-
-
 def test_quoted_option(browser: Browser, user: User) -> None:
     """A quoted value is the value, as in every cookie."""
     browser.visit(sign_in(user, remember=True))
     assert browser.copy(ss_opt='"perm"').visit(who).text.startswith("ada ada")
-
-
-def test_s30_option_prolongs_nothing(browser: Browser, engine: type[SessionStore], user: User) -> None:
-    """Whoever changes the option cookie gets neither another lifetime nor another session, and changes none."""
-    browser.visit(sign_in(user))
-    token = browser.cookies[ID]
-    expires = engine(token).typed_session.expires_at
-    for cookies in ({}, {PID: token}, {PID: tokens.issue(SessionMode.PERM)}):
-        tampered = browser.copy(ss_opt="perm", **cookies)
-        assert tampered.visit(who).text == "anonymous anonymous None"
-        tampered.visit(write)
-    assert engine(token).typed_session.expires_at == expires
-    assert engine(token).typed_session.mode is SessionMode.TEMP
-    assert browser.visit(who).text.startswith("ada ada")
-
-
-@pytest.mark.parametrize(
-    "name", ["SS-ID", "Ss-Id", "ss_id", "ss-id ", "=ss-id", "ss-i", "ss-idd", "__Host-ss-id", "ss-id%00"]
-)
-def test_s28_names_are_exact(browser: Browser, user: User, name: str) -> None:
-    """A cookie that is only called like ours is not ours."""
-    browser.visit(sign_in(user))
-    answer = Browser(browser.ask).visit(status, cookie=f"{name}={browser.cookies[ID]}")
-    assert answer.text == ("live -" if name.strip() == ID else "fresh -")
-
-
-def test_tossed_cookie(browser: Browser, user: User) -> None:
-    """Of two cookies with one name Django takes the last: it is that one's session or none, and never parts of two."""
-    browser.visit(put_in_cart("mine"))
-    mine, theirs = browser.cookies[ID], Browser(browser.ask)
-    theirs.visit(put_in_cart("theirs"))
-    for first, last, expected in (
-        (mine, theirs.cookies[ID], "['theirs'] theirs"),
-        (theirs.cookies[ID], mine, "['mine'] mine"),
-        (mine, "junk" * 10, "[] None"),
-        (mine, "", "[] None"),
-    ):
-        assert Browser(browser.ask).visit(cart, cookie=f"ss-id={first}; ss-id={last}").text == expected
 
 
 def test_tossed_option(browser: Browser, user: User, other_user: User) -> None:

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connections
+from django.test import AsyncRequestFactory
 
 from tests.engines.rows import UseEngine, rows
 from tests.servers.redis import RedisServer
 from tests.web.browser import Answer, Asgi, Browser, EventLoop, Wsgi
+from tests.web.everywhere.visitors import Visitor, client_of
 from tests.web.signing import Request, sign_in, who
 from tests.web.urls import address
-from typed_sessions.backends import db
+from typed_sessions.backends import cached_db, db
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.exceptions import StoreUnavailable
 from typed_sessions.stores.async_redis import MAX_CONNECTIONS
+from typed_sessions.testing.engines import Configure
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -58,6 +61,18 @@ def _nowhere(*args: object) -> Answer:
     raise AssertionError("on the event loop nobody asks this way")
 
 
+class AnyVisitor(EventLoop):
+    """Answers visitors by either transport."""
+
+    async def serve(self, visitor: Visitor, path: str) -> Answer:
+        request = AsyncRequestFactory().get(path)
+        for name, value in visitor.headers().items():
+            request.META["HTTP_" + name.upper().replace("-", "_")] = value
+        response = await self._handler.get_response_async(request)
+        lines = [("Set-Cookie", morsel.OutputString()) for morsel in response.cookies.values()]
+        return Answer(response.status_code, [*response.items(), *lines], response.text)
+
+
 def patiently(ask: Callable[[], Answer]) -> Answer:
     """Asks again while all connections to the store are in use."""
     for _ in range(50):
@@ -78,63 +93,78 @@ def crowd(request: pytest.FixtureRequest, use_engine: UseEngine) -> Iterator[typ
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("crowd", rows("redis", "cache", "db"), indirect=True)
-def test_s96_threads(crowd: type[SessionStore]) -> None:
+@pytest.mark.parametrize(
+    ("crowd", "transport"),
+    [
+        ("redis", "cookie"),
+        ("redis", "header"),
+        ("cache", "cookie"),
+        ("db", "cookie"),
+        ("db", "header"),
+        ("cached_db", "cookie"),
+    ],
+    indirect=["crowd"],
+)
+def test_s96_threads(crowd: type[SessionStore], transport: str, configure: Configure) -> None:
     """Two hundred visitors, each in a thread of its own, find what they wrote, and nothing else."""
+    configure(HEADERS=["/"])
     ask = Wsgi()
     paths = address(write), address(read)
 
-    def visitor(canary: int) -> set[str]:
-        browser = Browser(ask)
+    def visit(canary: int) -> set[str]:
+        visitor = client_of(transport, ask)
         ids = set()
         try:
             for views in range(1, ROUNDS + 1):
-                assert patiently(lambda: browser.get(f"{paths[0]}?canary={canary}")).status == 200
-                found = patiently(lambda: browser.get(paths[1])).text.rsplit(maxsplit=1)
+                assert patiently(lambda: visitor.get(f"{paths[0]}?canary={canary}")).status == 200
+                found = patiently(lambda: visitor.get(paths[1])).text.rsplit(maxsplit=1)
                 assert found[0] == expected(canary, views)
                 ids.add(found[1])
         finally:
             connections.close_all()
         return ids
 
-    with ThreadPoolExecutor(max_workers=200 if crowd is not db.SessionStore else 20) as pool:
-        ids = list(pool.map(visitor, range(200)))
+    writes_one_file = crowd in (db.SessionStore, cached_db.SessionStore)
+    with ThreadPoolExecutor(max_workers=20 if writes_one_file else 200) as pool:
+        ids = list(pool.map(visit, range(200)))
     assert {len(found) for found in ids} == {1}
     assert len(set.union(*ids)) == 200
 
 
+@pytest.mark.parametrize("transport", ["cookie", "header"])
 @pytest.mark.parametrize("crowd", rows("redis"), indirect=True)
-async def test_s96_tasks(crowd: type[SessionStore], settings: Settings) -> None:
+async def test_s96_tasks(crowd: type[SessionStore], transport: str, settings: Settings, configure: Configure) -> None:
     """Five hundred visitors on one event loop find what they wrote, and nothing else."""
+    configure(HEADERS=["/"])
     settings.MIDDLEWARE = ["typed_sessions.middleware.TypedSessionMiddleware"]
-    site = EventLoop()
+    site = AnyVisitor()
     paths = address(async_write), address(async_read)
 
-    async def visit(browser: Browser, path: str) -> Answer:
+    async def ask(visitor: Visitor, path: str) -> Answer:
         for _ in range(50):
-            answer = browser.keep(await site.ask(path, browser.cookies))
+            answer = visitor.keep(await site.serve(visitor, path))
             if answer.status != 503:
                 return answer
         raise AssertionError("503 each time")
 
-    async def visitor(canary: int) -> set[str]:
-        browser = Browser(_nowhere)
+    async def visit(canary: int) -> set[str]:
+        visitor = client_of(transport, _nowhere)
         ids = set()
         for views in range(1, ROUNDS + 1):
-            assert (await visit(browser, f"{paths[0]}?canary={canary}")).status == 200
-            found = (await visit(browser, paths[1])).text.rsplit(maxsplit=1)
+            assert (await ask(visitor, f"{paths[0]}?canary={canary}")).status == 200
+            found = (await ask(visitor, paths[1])).text.rsplit(maxsplit=1)
             assert found[0] == expected(canary, views)
             ids.add(found[1])
         return ids
 
-    ids = await asyncio.gather(*(visitor(canary) for canary in range(500)))
+    ids = await asyncio.gather(*(visit(canary) for canary in range(500)))
     assert {len(found) for found in ids} == {1}
     assert len(set.union(*ids)) == 500
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("crowd", rows("db", "redis"), indirect=True)
-def test_one_worker_for_many_users(crowd: type[SessionStore]) -> None:
+@pytest.mark.parametrize("crowd", rows("db", "redis", "cached_db", "cache"), indirect=True)
+def test_s96_one_worker_for_many_users(crowd: type[SessionStore]) -> None:
     """One worker that serves users in turn mixes none of them up."""
     ask = Wsgi()
     users = [User.objects.create_user(f"user{number}") for number in range(5)]

@@ -1,9 +1,8 @@
-"""Signing in and out, by every path that Django offers: new tokens, the user's fields, and what stays of a visitor."""
+"""Signing in: what the session says of its user, for how long it is kept, and Django's own test clients."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlencode
 
 import pytest
 from asgiref.sync import sync_to_async
@@ -11,26 +10,19 @@ from django.contrib import auth
 from django.contrib.auth.models import Group, Permission, User
 from django.contrib.sessions.backends.db import SessionStore as DjangoSessionStore
 from django.test import AsyncClient, Client
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
 
 from tests.sessions import ShopSession
 from tests.web.browser import HANDLERS, ID, OPT, PID, Browser
 from tests.web.conftest import PASSWORD, NewBrowser
-from tests.web.paths import PATHS, page_of_django
 from tests.web.signing import (
     Request,
     async_sign_in,
-    cart,
-    put_in_cart,
     sign_in,
     sign_out,
     state,
     status,
     who,
 )
-from tests.web.stored import count
 from typed_sessions import SessionMode, get_session
 from typed_sessions.auth import TypedSessionBackend, alogout, login
 from typed_sessions.backends.base import SessionStore
@@ -38,91 +30,6 @@ from typed_sessions.testing.engines import Configure
 
 if TYPE_CHECKING:
     from pytest_django import Settings
-
-
-@pytest.mark.usefixtures("engine")
-@pytest.mark.parametrize("path", PATHS)
-def test_s11_every_path_gives_a_new_token(
-    browser: Browser, engine: type[SessionStore], user: User, settings: Settings, path: str
-) -> None:
-    """A sign-in by any path takes the visitor's data along under a new token, and the old one is dead at once."""
-    browser.visit(put_in_cart())
-    visitor = browser.copy()
-    answer = PATHS[path](browser, user)
-    assert answer.status in (200, 302)
-    assert answer.ours[OPT] == "temp"
-    assert browser.cookies[ID] != visitor.cookies[ID]
-    assert browser.visit(who).text.startswith("ada ada")
-    assert browser.visit(cart).text == "['a'] a"
-    assert visitor.visit(status).text == "ended rotated"
-    assert count(engine) == 1
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_s14_signing_in_again_gives_a_new_token(browser: Browser, user: User, path: str) -> None:
-    """A user who signs in again, by any path, gets a new token for the same data."""
-    PATHS[path](browser, user)
-    browser.visit(put_in_cart())
-    before = browser.copy()
-    assert PATHS[path](browser, user).ours[ID] != before.cookies[ID]
-    assert browser.visit(cart).text == "['a'] a"
-    assert before.visit(status).text == "ended rotated"
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_s17_another_user_finds_nothing(browser: Browser, user: User, other_user: User, path: str) -> None:
-    """Signing in over somebody else's session leaves nothing of it, and ends it."""
-    browser.visit(sign_in(user, remember=True))
-    browser.visit(put_in_cart())
-    before = browser.copy()
-    PATHS[path](browser, other_user)
-    assert browser.visit(who).text.startswith("grace grace")
-    assert browser.visit(cart).text == "[] None"
-    assert browser.visit(lambda request: request.typed_session.email).text == "None"
-    assert before.visit(who).text == "anonymous anonymous None"
-    assert before.visit(status).text == "ended logged_out"
-
-
-def test_s12_nothing_in_a_request_keeps_the_token(browser: Browser, user: User) -> None:
-    """No query string keeps a sign-in from changing the token."""
-    browser.visit(put_in_cart())
-    noise = st.dictionaries(
-        st.sampled_from(["state", "oauth_token", "ss-opt", "ss-id", "remember", "next", "session_key"])
-        | st.text(max_size=9),
-        st.text(max_size=9),
-    )
-
-    @hypothesis_settings(
-        max_examples=25,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )
-    @given(noise)
-    def check(query: dict[str, str]) -> None:
-        visitor = browser.copy()
-        before = visitor.cookies.get(ID)
-        visitor.visit(sign_in(user), urlencode(query), X_ss_opt="perm", Provider="none")
-        assert visitor.cookies[ID] != before
-        assert visitor.cookies[OPT] == "temp"
-
-    check()
-
-
-def test_s21_s22_tokens_come_in_cookies_alone(browser: Browser, user: User) -> None:
-    """A token in the address or in a header opens nothing, and shows up in no address and no page."""
-    browser.visit(sign_in(user, remember=True))
-    token = browser.cookies[PID]
-    for query, headers in (
-        (f"ss-pid={token}&ss-opt=perm&ss-id={token}&sessionid={token}", {}),
-        ("", {"X_ss_pid": token, "X_ss_opt": "perm", "X_ss_id": token}),
-        ("", {"Authorization": f"Bearer {token}"}),
-    ):
-        answer = Browser(browser.ask).visit(who, query, **headers)
-        assert answer.text == "anonymous anonymous None"
-    answer = page_of_django(browser, user)
-    assert answer["Location"]
-    assert token not in answer["Location"]
-    assert browser.cookies[ID] not in answer["Location"] + answer.text
 
 
 def test_fields_of_the_user(browser: Browser, user: User) -> None:
@@ -143,24 +50,6 @@ def test_fields_of_the_user(browser: Browser, user: User) -> None:
     assert browser.visit(shown).text == expected
     browser.visit(sign_out)
     assert browser.visit(shown).text == f"{[None] * 8} [] []"
-
-
-def test_s16_what_does_not_carry_over(browser: Browser, user: User) -> None:
-    """A visitor's field that says so begins anew at sign-in, but not at a user's next one; the others come along."""
-
-    def visitor(request: Request) -> None:
-        request.typed_session.landing_page = "/offer"
-        request.typed_session.currency = "USD"
-
-    def shown(request: Request) -> str:
-        return f"{request.typed_session.landing_page!r} {request.typed_session.currency}"
-
-    browser.visit(visitor)
-    browser.visit(sign_in(user))
-    assert browser.visit(shown).text == "'' USD"
-    browser.visit(visitor)
-    browser.visit(sign_in(user))
-    assert browser.visit(shown).text == "'/offer' USD"
 
 
 def test_session_without_user_fields(browser: Browser, user: User, configure: Configure) -> None:
@@ -236,15 +125,6 @@ def test_async_sign_out(browser: Browser, engine: type[SessionStore], user: User
     assert not browser.cookies.keys() & {ID, PID, OPT}
 
 
-def test_s15_old_token_is_dead_at_once(browser: Browser, user: User) -> None:
-    """There is no grace for the token from before a sign-in."""
-    browser.visit(put_in_cart())
-    before = browser.copy()
-    browser.visit(sign_in(user))
-    assert before.visit(who).text == "anonymous anonymous None"
-    assert before.visit(cart).text == "[] None"
-
-
 @pytest.mark.parametrize("path", ["form", "function", "async function"])
 def test_s58_new_password(new_browser: NewBrowser, user: User, path: str) -> None:
     """A new password keeps this session, of the same kind and under a new token, and ends all others of the user."""
@@ -304,14 +184,6 @@ def test_s59_user_who_may_not_sign_in_any_more(browser: Browser, user: User) -> 
     browser.visit(sign_in(user))
     User.objects.all().delete()
     assert browser.visit(lambda request: request.user.is_authenticated).text == "False"
-
-
-def test_s64_permissions_are_asked_of_the_user(browser: Browser, user: User) -> None:
-    """A permission that was taken from the user is gone in the next request, whatever the session still shows."""
-    user.user_permissions.add(Permission.objects.get(codename="view_user"))
-    browser.visit(sign_in(user))
-    user.user_permissions.clear()
-    assert browser.visit(lambda request: request.user.has_perm("auth.view_user")).text == "False"
 
 
 @pytest.mark.django_db

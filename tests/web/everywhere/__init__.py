@@ -1,0 +1,1 @@
+"""What has to hold on every engine, by cookie and by header, under WSGI and under ASGI."""

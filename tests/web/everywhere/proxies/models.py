@@ -1,0 +1,6 @@
+from django.contrib.auth.models import User
+
+
+class Customer(User):
+    class Meta:
+        proxy = True

@@ -1,0 +1,1 @@
+"""The app of one such user model."""
