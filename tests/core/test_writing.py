@@ -275,10 +275,11 @@ def test_a_value_that_contains_itself_is_refused(format: Format) -> None:
     assert refused(class_with(Any)(value=items), format).problem == "contains itself"
 
 
-def test_a_value_nested_too_deep_is_refused(format: Format) -> None:
-    """What is nested deeper than the formats can follow is refused as a field error, whoever meets the limit first."""
+@pytest.mark.parametrize("depth", [400, 5_000])
+def test_a_value_nested_too_deep_is_refused(format: Format, depth: int) -> None:
+    """What is nested deeper than anything can follow is refused as a field error, whoever meets the limit first."""
     chain = Node()
-    for _ in range(5_000):
+    for _ in range(depth):
         chain = Node("", [chain])
     error = refused(class_with(Node)(value=chain), format)
     assert error.path.startswith("Sample.value")
