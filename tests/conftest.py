@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import inspect
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,16 @@ _SERVER_OF_CACHE = {
 }
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--one-in",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of the parameters of each test, run every Nth: for another Python or Django, when one has run them all",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "postgres: the test runs on PostgreSQL instead of SQLite.")
     config.addinivalue_line("markers", "hasty: stores have the time limits that sites have.")
@@ -50,13 +61,28 @@ def pytest_report_header() -> list[str]:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _take_one_in(config, config.getoption("--one-in"), items)
     for item in items:
         if item.get_closest_marker("postgres") and (reason := postgresql.unavailable()):
             item.add_marker(pytest.mark.skip(reason=reason))
         elif options := _database_options(item):
             asked = item.get_closest_marker("django_db")
             item.add_marker(pytest.mark.django_db(**{**(asked.kwargs if asked else {}), **options}), append=False)
+
+
+def _take_one_in(config: pytest.Config, n: int, items: list[pytest.Item]) -> None:
+    """Each test is among those that stay."""
+    seen: Counter[str] = Counter()
+    kept: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        name = item.nodeid.partition("[")[0]
+        (left_out if seen[name] % n else kept).append(item)
+        seen[name] += 1
+    if left_out:
+        items[:] = kept
+        config.hook.pytest_deselected(items=left_out)
 
 
 def _database_options(item: pytest.Item) -> dict[str, Any]:
