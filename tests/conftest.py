@@ -77,7 +77,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    _take_one_in(config, config.getoption("--one-in"), items)
+    _take_one_in(config, int(config.getoption("--one-in") or 1), items)
     for item in items:
         if item.get_closest_marker("postgres") and (reason := postgresql.unavailable()):
             item.add_marker(pytest.mark.skip(reason=reason))

@@ -179,7 +179,8 @@ def project(tmp_path: Path, settings: Settings) -> Iterator[Project]:
         views = importlib.import_module("shop.views")
         settings.ROOT_URLCONF = urlconf(views)
         if has_urls and not is_of_readme:
-            settings.ROOT_URLCONF.urlpatterns += importlib.import_module("shop.urls").urlpatterns
+            patterns: Any = settings.ROOT_URLCONF
+            patterns.urlpatterns += importlib.import_module("shop.urls").urlpatterns
         return views
 
     yield make

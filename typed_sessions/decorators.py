@@ -99,7 +99,7 @@ def recent_auth_required(seconds: int, url: str | None = None) -> Callable[[V], 
         return await go_on() if is_good else _refused(request, session, url, is_api)
 
     def decorate(view: V) -> V:
-        api_view = view if inspect.isclass(view) else getattr(view, "cls", None)
+        api_view: Any = getattr(view, "cls", view)
         if _is_api(api_view):
             _require_recent_auth_in_api(api_view, seconds)
             return view

@@ -16,7 +16,7 @@ from .. import conf, consent, tokens
 from ..conf import BROWSER_LIMIT
 from ..states import SessionMode
 from ..tokens import Token
-from .presented import Presented, Source
+from .presented import Presented, Source, Transport
 
 USER = "X-UAId"
 """Tells a proxy whose request it is. Never read."""
@@ -27,7 +27,7 @@ _DEPTH = 4
 logger = logging.getLogger("django.security.typed_sessions")
 
 
-class Cookies:
+class Cookies(Transport):
     """The transport of browsers."""
 
     source = Source.COOKIE

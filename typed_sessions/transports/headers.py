@@ -18,7 +18,7 @@ from .. import conf, tokens
 from ..exceptions import InvalidSessionToken
 from ..states import SessionMode
 from ..tokens import Token
-from .presented import Presented, Source
+from .presented import Presented, Source, Transport
 
 TEMP, PERM, OPTION = "X-ss-id", "X-ss-pid", "X-ss-opt"
 ALIAS = "X-ss-opts"
@@ -32,7 +32,7 @@ _META = {name: "HTTP_" + name.upper().replace("-", "_") for name in NAMES}
 _OF_MODE = {SessionMode.TEMP: TEMP, SessionMode.PERM: PERM}
 
 
-class Headers:
+class Headers(Transport):
     """The transport of requests for which ``are_used`` holds."""
 
     source = Source.HEADER

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -45,14 +46,16 @@ class Presented(NamedTuple):
         return (other.id,) if other and not other.is_blank else ()
 
 
-class Transport(Protocol):
+class Transport(ABC):
     """One way for a token to travel."""
 
     source: Source
 
+    @abstractmethod
     def read(self, request: HttpRequest) -> Presented:
         """What the request carries."""
 
+    @abstractmethod
     def write(
         self,
         request: HttpRequest,
@@ -67,9 +70,11 @@ class Transport(Protocol):
         ``user`` is the primary key of who is signed in, and ``signed_in`` whether that was in this request.
         """
 
+    @abstractmethod
     def expire(self, request: HttpRequest, response: HttpResponseBase) -> bool:
         """Tells the client to forget its tokens. Whether there was anything to tell."""
 
+    @abstractmethod
     def finish(self, request: HttpRequest, response: HttpResponseBase, stale: SessionMode | None) -> bool:
         """What a response needs besides. ``stale`` is the mode of a token that was found to open nothing, if it was.
         Whether there was anything to tell.

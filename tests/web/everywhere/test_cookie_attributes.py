@@ -159,7 +159,8 @@ class StrictBrowser(Browser):
 
     def _takes(self, line: str) -> bool:
         name = line.partition("=")[0].lower()
-        attributes = dict(part.strip().lower().partition("=")[::2] for part in line.split(";")[1:])
+        parts = (part.strip().lower().partition("=") for part in line.split(";")[1:])
+        attributes = {key: value for key, _, value in parts}
         if not name.startswith(("__host-", "__secure-")):
             return True
         is_host_s = "domain" not in attributes and attributes.get("path") == "/"

@@ -2,5 +2,5 @@ from django.contrib.auth.models import User
 
 
 class Customer(User):
-    class Meta:
+    class Meta:  # pyright: ignore[reportIncompatibleVariableOverride]  # as Django wants it
         proxy = True
