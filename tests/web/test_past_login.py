@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.contrib import auth
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.contrib.auth.signals import user_logged_in, user_logged_out
+from django.contrib.sessions.backends.base import UpdateError
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpResponse
@@ -22,6 +24,7 @@ from tests.web.signing import Request, cart, put_in_cart, sign_in, sign_out, sta
 from typed_sessions import aget_session, live_sessions
 from typed_sessions.auth import TypedSessionBackend, login, logout
 from typed_sessions.backends.base import SessionStore
+from typed_sessions.debug import TypedSessionExceptionReporterFilter
 from typed_sessions.decorators import recent_auth_required
 from typed_sessions.exceptions import SignInRefused
 from typed_sessions.testing.engines import Clock, Configure
@@ -407,3 +410,51 @@ def test_live_sessions_of_nobody(user: User, engine: type[SessionStore]) -> None
     for nobody in (None, "", User(), AnonymousUser()):
         with pytest.raises((ValueError, TypeError, ValidationError)):
             live_sessions.end_for_user(nobody)
+
+
+def test_refused_sign_in_of_the_same_user(browser: Browser, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is signed in and is refused a new sign-in stays signed in, under the same token."""
+    browser.visit(sign_in(user))
+    before = browser.cookies[ID]
+    monkeypatch.setattr(ShopSession, "validate", lambda self, request, user: "no")
+
+    def view(request: Request) -> None:
+        with pytest.raises(SignInRefused):
+            auth.login(request, user, "typed_sessions.auth.TypedSessionBackend")
+
+    browser.visit(view)
+    assert browser.cookies[ID] == before
+    assert browser.visit(who).text.startswith("ada ada")
+
+
+def test_s20_saving_does_not_get_past_a_bad_header(browser: Browser, configure: Configure) -> None:
+    """What is refused cannot be saved or given a new token either."""
+    configure(HEADERS=["/sync/"])
+    for act in (lambda request: request.session.save(), lambda request: request.session.cycle_key()):
+        assert browser.visit(act, X_ss_id="junk").status == 401
+
+
+def test_s09_session_that_is_held_for_too_long(engine: type[SessionStore], db: None, clock: Clock) -> None:
+    """Who has loaded a session in time, and holds it beyond its end, does not bring it back."""
+    first = engine()
+    first.save()
+    held = engine(first.session_key)
+    held.load()
+    clock.advance(15 * 24 * 3600)
+    held["x"] = 1
+    with pytest.raises(UpdateError):
+        held.save()
+
+
+def test_s85_variable_that_cannot_be_shown() -> None:
+    """A report of an error goes on past an object whose repr fails."""
+
+    class Broken:
+        def __repr__(self) -> str:
+            raise ValueError
+
+    def frame(broken: object) -> Any:
+        return inspect.currentframe()
+
+    shown = dict(TypedSessionExceptionReporterFilter().get_traceback_frame_variables(None, frame(Broken())))
+    assert isinstance(shown["broken"], Broken)
