@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -458,3 +459,15 @@ def test_s85_variable_that_cannot_be_shown() -> None:
 
     shown = dict(TypedSessionExceptionReporterFilter().get_traceback_frame_variables(None, frame(Broken())))
     assert isinstance(shown["broken"], Broken)
+
+
+def test_time_of_a_sign_in_of_this_request(browser: Browser, user: User, clock: Clock) -> None:
+    """When the user signed in is known at once, and is what the next request reads."""
+
+    def view(request: Request) -> str:
+        login(request, user)
+        return str(request.typed_session.authenticated_at)
+
+    answer = browser.visit(view)
+    assert answer.text == str(datetime.fromtimestamp(clock.now, tz=timezone.utc))
+    assert browser.visit(lambda request: request.typed_session.authenticated_at).text == answer.text
