@@ -361,7 +361,8 @@ def quick_start() -> list[str]:
 def run(line: str, directory: Path, **environment: str) -> str:
     program, *arguments = line.split()
     command = [sys.executable, "-m", "django"] if program == "django-admin" else [sys.executable]
-    inherited = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    ours = ("DJANGO_SETTINGS_MODULE", "PYTEST_ADDOPTS")
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
     done = subprocess.run(
         [*command, *arguments], cwd=directory, env={**inherited, **environment}, capture_output=True, text=True
     )

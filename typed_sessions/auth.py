@@ -8,7 +8,6 @@ from typing import Any, cast
 from django.contrib import auth
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied
 from django.db import connections, transaction
 from django.http import HttpRequest
@@ -176,7 +175,7 @@ def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, *
     except Exception:
         # Whatever becomes of the exception, and of the response: nobody has signed in.
         engine.roll_back(before)
-        request.user = AnonymousUser() if not engine.facts.is_authenticated else users.resolve(request, engine)
+        users.reinstate(request, engine)
         raise
     finally:
         engine.validated = None

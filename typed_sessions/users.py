@@ -127,6 +127,14 @@ def forget(request: HttpRequest) -> None:
         request.__dict__.pop(name, None)
 
 
+def reinstate(request: HttpRequest, engine: SessionStore) -> None:
+    """The session's user is the request's again, after a sign-in that was undone had put another one there."""
+    forget(request)
+    request.user = resolve(request, engine) if engine.facts.is_authenticated else AnonymousUser()
+    if hasattr(request, "auser"):
+        request.auser = partial(_auser, request)
+
+
 def note_what_was_saved(request: HttpRequest, engine: SessionStore) -> None:
     """The user whom this request has saved is not to be taken from a snapshot of before."""
     user = request.__dict__.get(CACHED) or request.__dict__.get(ASYNC_CACHED)

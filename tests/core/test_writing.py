@@ -275,15 +275,36 @@ def test_a_value_that_contains_itself_is_refused(format: Format) -> None:
     assert refused(class_with(Any)(value=items), format).problem == "contains itself"
 
 
-@pytest.mark.parametrize("depth", [400, 5_000])
-def test_a_value_nested_too_deep_is_refused(format: Format, depth: int) -> None:
-    """What is nested deeper than anything can follow is refused as a field error, whoever meets the limit first."""
+def chain_of(depth: int) -> Node:
     chain = Node()
     for _ in range(depth):
         chain = Node("", [chain])
-    error = refused(class_with(Node)(value=chain), format)
+    return chain
+
+
+def test_a_value_nested_too_deep_is_refused(format: Format) -> None:
+    """What is nested deeper than anything can follow is refused as a field error, whoever meets the limit first."""
+    error = refused(class_with(Node)(value=chain_of(5_000)), format)
     assert error.path.startswith("Sample.value")
     assert "nested too deep" in error.problem
+
+
+@pytest.mark.parametrize("depth", [20, 100, 200, 400, 800])
+def test_what_could_be_saved_can_be_read(format: Format, depth: int) -> None:
+    """How deep is too deep depends on the Python. What it did not refuse is read back whole."""
+    session = class_with(Node)(value=chain_of(depth))
+    copy = opened(type(session), format=format)
+    copy.session = session
+    try:
+        record = saved(copy)
+    except SessionFieldError as error:
+        assert depth > 100
+        assert "nested too deep" in error.problem
+        return
+    node = opened(type(session), record, format=format).session.value
+    for _ in range(depth):
+        [node] = node.children
+    assert node == Node()
 
 
 def test_what_is_shared_becomes_two(format: Format) -> None:

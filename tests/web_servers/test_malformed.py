@@ -83,7 +83,6 @@ ANONYMOUS: dict[str, Lines] = {
     "value alone": ("Cookie: {ada}",),
     "permanent token as temporary": ("Cookie: ss-id={robin}",),
     "temporary token as permanent": ("Cookie: ss-pid={ada}; ss-opt=perm",),
-    "option without its token": ("Cookie: ss-id={ada}; ss-opt=perm",),
     "permanent token without option": ("Cookie: ss-pid={robin}",),
     "junk": (f"Cookie: ss-id={JUNK}",),
     "junk, permanent": (f"Cookie: ss-pid={JUNK}; ss-opt=perm",),
@@ -125,6 +124,7 @@ ACCEPTED: dict[str, tuple[str, Lines]] = {
     "header before permanent cookie": ("ada", ("X-ss-id: {ada}", "Cookie: ss-pid={robin}; ss-opt=perm")),
     "header before underscores": ("ada", ("X-ss-id: {ada}", "X_ss_id: {grace}")),
     "underscores before header": ("ada", ("X_ss_id: {grace}", "X-ss-id: {ada}")),
+    "option without its cookie": ("ada", ("Cookie: ss-id={ada}; ss-opt=perm",)),
     "one cookie twice with one value": ("ada", ("Cookie: ss-id={ada}; ss-id={ada}",)),
     "cookie beside a repeated one of others": ("ada", ("Cookie: theme=a; theme=b; ss-id={ada}",)),
 }

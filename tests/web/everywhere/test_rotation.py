@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
+import django
 import pytest
 from django.conf import settings
 from django.contrib import auth
@@ -311,9 +312,9 @@ class ProxyUser(RemoteUserMiddleware):
 
 
 class AsyncProxyUser(RemoteUserMiddleware):
-    """The same for async sites, where Django itself puts the beginning in front."""
+    """The same for async sites, where Django before 6.1 puts the beginning in front by itself."""
 
-    header = "X_USER"
+    header = "HTTP_X_USER" if django.VERSION >= (6, 1) else "X_USER"
 
 
 @each_engine
