@@ -94,3 +94,57 @@ class SessionConflict(TypedSessionError):
         )
         self.session_id = session_id
         self.fields = tuple(fields)
+
+
+class SessionLeaseLost(SessionConflict):
+    """A request that had the session for itself took longer than its lease, and another one has gone on since."""
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id, ())
+
+    def __str__(self) -> str:
+        return (
+            f"Session {self.session_id}: this request had it for itself for longer than its lease, and another request "
+            "has changed it since. Nothing of this request was saved. Give session_exclusive a longer lease."
+        )
+
+
+class SessionBusy(TypedSessionError):
+    """Another request had the session for itself for as long as this one could wait."""
+
+    def __init__(self, session_id: str, wait: float) -> None:
+        super().__init__(
+            f"Session {session_id}: another request has it for itself, and {wait:g} s of waiting are over."
+        )
+        self.session_id = session_id
+
+
+class SessionReadOnly(TypedSessionError):
+    """What is declared ``session_readonly`` has changed the session; the change was not made, or was undone.
+
+    ``fields`` names what was changed, as ``cart`` or ``session['key']``; it is empty for a change of the whole.
+    """
+
+    def __init__(self, fields: Sequence[str] = ()) -> None:
+        what = ", ".join(fields) or "The session"
+        super().__init__(
+            f"{what} cannot be changed here, because session_readonly stands around it. Change it outside, or take "
+            "session_readonly away."
+        )
+        self.fields = tuple(fields)
+
+
+class SessionCommitted(TypedSessionError):
+    """The response has begun, and a change of the session that is made now would be lost.
+
+    ``fields`` names what was to be changed, as ``cart`` or ``session['key']``; it is empty for a change of the whole.
+    """
+
+    def __init__(self, session_id: str | None, fields: Sequence[str] = ()) -> None:
+        what = ", ".join(fields) or "it"
+        super().__init__(
+            f"Session {session_id or '(not stored)'}: {what} cannot be changed any more, because the request has been "
+            "answered. Change it before that, or use live_sessions.update(id, change)."
+        )
+        self.session_id = session_id
+        self.fields = tuple(fields)

@@ -16,13 +16,13 @@ from .session import TypedSession
 def tell(name: str, session: TypedSession, *args: Any) -> Flow[None]:
     """Calls the hook ``name`` of the session, and of each events class. What they raise goes through."""
     for hook, given in _hooks(name, session, args):
-        yield Step(_call, _acall, (hook, *given))
+        yield Step(call, acall, (hook, *given))
 
 
 def ask(name: str, session: TypedSession, *args: Any) -> Flow[Any]:
     """The first answer but ``None`` among those that ``tell`` would call."""
     for hook, given in _hooks(name, session, args):
-        answer = yield Step(_call, _acall, (hook, *given))
+        answer = yield Step(call, acall, (hook, *given))
         if answer is not None:
             return answer
     return None
@@ -46,11 +46,11 @@ def _hooks(name: str, session: TypedSession, args: tuple[Any, ...]) -> Iterator[
         yield getattr(one, name), (session, *args)
 
 
-def _call(hook: Callable[..., Any], *args: Any) -> Any:
+def call(hook: Callable[..., Any], *args: Any) -> Any:
     return async_to_sync(hook)(*args) if inspect.iscoroutinefunction(hook) else hook(*args)
 
 
-async def _acall(hook: Callable[..., Any], *args: Any) -> Any:
+async def acall(hook: Callable[..., Any], *args: Any) -> Any:
     if inspect.iscoroutinefunction(hook):
         return await hook(*args)
     # It may ask the database, which async code must not wait for.

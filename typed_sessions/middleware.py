@@ -23,7 +23,7 @@ from django.http.response import HttpResponseBase
 
 from . import consent, transports, users
 from .backends.base import SessionStore
-from .exceptions import InvalidSessionToken, SessionConflict, SignInRefused, StoreUnavailable
+from .exceptions import InvalidSessionToken, SessionBusy, SessionConflict, SignInRefused, StoreUnavailable
 from .states import SessionStatus
 from .tokens import Token
 from .transports import Source, Transport
@@ -95,6 +95,8 @@ class TypedSessionMiddleware(SessionMiddleware):
                 session.commit()
         except Exception as error:
             return _answer(error)
+        finally:
+            session.close()
         return _finish(request, response, accessed)
 
     async def aprocess_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -110,12 +112,16 @@ class TypedSessionMiddleware(SessionMiddleware):
             await consent.ask(request)
         except Exception as error:
             return _answer(error)
+        finally:
+            session.close()
         return _finish(request, response, accessed)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        """What a view could not know how to answer: a store that is down, headers that open nothing, a veto."""
-        if isinstance(exception, StoreUnavailable):
-            return _unavailable(exception)
+        """What a view could not know how to answer: a store that is down, headers that open nothing, a veto, and what
+        came of another request of the same session.
+        """
+        if isinstance(exception, (StoreUnavailable, SessionBusy, SessionConflict, UpdateError)):
+            return _answer(exception)
         if isinstance(exception, InvalidSessionToken):
             return _unauthorized(exception)
         if isinstance(exception, SignInRefused) and isinstance(exception.reason, HttpResponseBase):
@@ -139,6 +145,9 @@ def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) ->
         tells = _tell(request, response, session, session.facts.token, transport)
     if not session.was_disabled and response.status_code < 500:
         tells |= transport.finish(request, response, session.stale_mode)
+    if response.streaming:
+        # What closes it closes these first; a wrapped iterator would hide from the server that it is a file.
+        response._resource_closers.append(session.late_changes())  # type: ignore[attr-defined]  # the stubs leave it out
     if accessed or tells or session.is_looked_at:
         transports.vary(request, response, tells, session.facts.is_authenticated)
     return response
@@ -160,7 +169,7 @@ def _tell(
 
 
 def _answer(error: Exception) -> HttpResponseBase:
-    """What a commit that failed means for the client."""
+    """What an error of the session means for the client."""
     if isinstance(error, UpdateError):
         raise SessionInterrupted(
             "The request's session was deleted before the request completed. "
@@ -168,6 +177,9 @@ def _answer(error: Exception) -> HttpResponseBase:
         ) from error
     if isinstance(error, StoreUnavailable):
         return _unavailable(error)
+    if isinstance(error, SessionBusy):
+        logger.warning("%s", error)
+        return _later("Another request of this session has not finished. Please try again.")
     if isinstance(error, SessionConflict):
         logger.warning("%s", error)
         return HttpResponse("The session was changed by another request. Please try again.", status=409)
@@ -176,7 +188,11 @@ def _answer(error: Exception) -> HttpResponseBase:
 
 def _unavailable(error: Exception) -> HttpResponse:
     logger.error("%s", error)
-    response = HttpResponse("The session store does not answer. Please try again.", status=503)
+    return _later("The session store does not answer. Please try again.")
+
+
+def _later(words: str) -> HttpResponse:
+    response = HttpResponse(words, status=503)
     response["Retry-After"] = str(RETRY_AFTER)
     response["Cache-Control"] = "no-store"
     return response

@@ -32,6 +32,7 @@ class StoredSession(models.Model):
     client = models.TextField(_("client"), blank=True)
     data = models.TextField(_("fields"))
     bag = models.TextField(_("bag"))
+    lease = models.CharField(max_length=40, blank=True, db_default="")
     end_reason = models.CharField(
         _("end reason"), max_length=20, blank=True, choices=[(reason.value, reason.value) for reason in EndReason]
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, overload
@@ -135,7 +135,10 @@ class SessionFacts(Protocol):
     def was_authenticated(self) -> bool: ...
     @property
     def client(self) -> Client | None: ...
+    @property
+    def restraint(self) -> object: ...
 
+    def refusal(self, names: Sequence[str]) -> Exception: ...
     def time(self, name: Literal["created", "authenticated", "modified", "seen", "expires"]) -> int | None: ...
 
 
@@ -148,7 +151,10 @@ class _Detached:
     end_reason = None
     is_stored = False
     is_authenticated = was_authenticated = False
-    client = None
+    client = restraint = None
+
+    def refusal(self, names: Sequence[str]) -> Exception:
+        raise NotImplementedError  # nobody restrains it
 
     def time(self, name: str) -> None:
         return None
@@ -199,6 +205,14 @@ class TypedSession:
 
     def on_logout(self, request: HttpRequest | None) -> None:
         """Called before a signed-in session is ended, with its data still there."""
+
+    if not TYPE_CHECKING:  # which would take it for leave to assign what is no field
+
+        def __setattr__(self, name: str, value: object) -> None:
+            facts = getattr(self, "_facts", None)
+            if facts is not None and facts.restraint is not None and name in self.__dataclass_fields__:
+                raise facts.refusal([name])
+            object.__setattr__(self, name, value)
 
     def __getstate__(self) -> dict[str, Any]:
         # The fields alone: a session that is pickled into a cache or a task must not take its token along (REQ-S84).

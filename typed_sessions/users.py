@@ -53,6 +53,11 @@ class UserAttribute:
 
 def resolve(request: HttpRequest, engine: SessionStore) -> Any:
     """The user of the session, which ends if that is gone, inactive, or has another password (REQ-S58, REQ-S59)."""
+    with engine.unrestrained():
+        return _resolved(request, engine)
+
+
+def _resolved(request: HttpRequest, engine: SessionStore) -> Any:
     user = snapshots.user_of(engine)
     if user is not None:
         return user
@@ -75,6 +80,11 @@ def resolve(request: HttpRequest, engine: SessionStore) -> Any:
 
 async def aresolve(request: HttpRequest, engine: SessionStore) -> Any:
     """``resolve`` for async code."""
+    with engine.unrestrained():
+        return await _aresolved(request, engine)
+
+
+async def _aresolved(request: HttpRequest, engine: SessionStore) -> Any:
     user = await snapshots.auser_of(engine)
     if user is not None:
         return user
@@ -139,7 +149,8 @@ def note_what_was_saved(request: HttpRequest, engine: SessionStore) -> None:
     """The user whom this request has saved is not to be taken from a snapshot of before."""
     user = request.__dict__.get(CACHED) or request.__dict__.get(ASYNC_CACHED)
     if user is not None and snapshots.was_saved(user):
-        engine.pop(snapshots.KEY, None)
+        with engine.unrestrained():
+            engine.pop(snapshots.KEY, None)
 
 
 async def _auser(request: HttpRequest) -> Any:

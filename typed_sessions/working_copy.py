@@ -30,6 +30,13 @@ class Content(NamedTuple):
     bag: msgspec.Raw
 
 
+class State(NamedTuple):
+    """What a copy holds at some moment; what is left out is as it is stored."""
+
+    fields: FieldMap | None = None
+    bag: FieldMap | None = None
+
+
 class WorkingCopy(Generic[S]):
     """``record`` is what was loaded, or nothing for a session that is not stored yet."""
 
@@ -133,6 +140,54 @@ class WorkingCopy(Generic[S]):
             self._schema, self._written = other._schema, None
         self.record = theirs
 
+    # Looking back
+
+    def state(self, bag: Bag | None) -> State:
+        """What there is now, to be compared with later. Raises ``SessionFieldError``."""
+        return State(
+            self._split(self.session) if self.is_opened else None, None if bag is None else self._split_bag(bag)
+        )
+
+    def changed_since(self, before: State, bag: Bag | None) -> list[str]:
+        """What differs from ``before``, as ``cart`` or ``session['key']``; what cannot be stored has been changed."""
+        changed: list[str] = []
+        if self.is_opened:
+            try:
+                changed += self._codec.differing(self._fields_of(before), self._codec.write(self.session))
+            except SessionFieldError as error:
+                changed.append(error.path.removeprefix(f"{self._codec.name}.").partition(".")[0].partition("[")[0])
+        if bag is not None:
+            keys = self._bag_of(before)
+            try:
+                now = self._split_bag(bag)
+            except SessionFieldError as error:
+                return [*changed, error.path]
+            changed += [f"session[{key!r}]" for key in {**keys, **now} if keys.get(key) != now.get(key)]
+        return changed
+
+    def go_back(self, before: State, bag: Bag | None, changed: list[str]) -> None:
+        """Makes ``changed``, an answer of ``changed_since``, be again what it was."""
+        fields = self._fields_of(before) if self.is_opened else {}
+        for name in self._codec.options.keys() & changed:
+            object.__setattr__(self.session, name, self._codec.value(name, fields))
+        if bag is not None:
+            was = bags.read(self._codec.format.dumps(self._bag_of(before)), self._serializer)
+            bag.clear()
+            bag.update(was)
+
+    def _fields_of(self, state: State) -> FieldMap:
+        if state.fields is not None:
+            return state.fields
+        return self._fields() if self._stood_in is None else self._stood_in
+
+    def _bag_of(self, state: State) -> FieldMap:
+        if state.bag is not None:
+            return state.bag
+        return {} if self.record is None else self._codec.format.split(self._canonical_bag())
+
+    def _split_bag(self, bag: Bag) -> FieldMap:
+        return self._codec.format.split(self._write_bag(bag))
+
     # Fields
 
     def _decoded(self) -> S:
@@ -168,8 +223,7 @@ class WorkingCopy(Generic[S]):
         written = self._codec.write(self.session)
         if self.record is not None and self._stored is None and written == bytes(self.record.data):
             return {}
-        fields = self._fields()
-        return self._codec.differing(fields if self._stood_in is None else self._stood_in, written)
+        return self._codec.differing(self._fields_of(State()), written)
 
     def _first_content(self, bag: Bag) -> Content:
         codec = self._codec
@@ -181,7 +235,7 @@ class WorkingCopy(Generic[S]):
     def _merge_fields(self, other: WorkingCopy[S]) -> None:
         codec = self._codec
         theirs = other._fields()
-        mine, before = self._changed_fields(), self._fields() if self._stood_in is None else self._stood_in
+        mine, before = self._changed_fields(), self._fields_of(State())
         refused = []
         for name in codec.differing(before, codec.write(other.session)):
             value = getattr(other.session, name)
@@ -191,7 +245,7 @@ class WorkingCopy(Generic[S]):
                     value = merged(rule, base, getattr(self.session, name), codec.value(name, theirs))
                 except Refused:
                     refused.append(name)
-            setattr(self.session, name, value)
+            object.__setattr__(self.session, name, value)  # also after the answer, when it was told to save
         if refused:
             raise SessionConflict(other.record.id if other.record else "", refused)
 

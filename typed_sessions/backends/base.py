@@ -6,362 +6,29 @@ Sync and async methods are the same flow, driven in two ways. ``request.session`
 
 from __future__ import annotations
 
-from contextlib import suppress
-from copy import deepcopy
-from dataclasses import fields
-from enum import Enum
-from typing import Any, Final
+import logging
+import secrets
+import time
+from typing import Any
 
 import msgspec
-from django.conf import settings as django_settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.base import CreateError, UpdateError
 
-from .. import clock, conf, hooks, tokens
-from ..exceptions import StoreUnavailable
+from .. import clock
+from ..exceptions import SessionBusy, StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
-from ..session import TypedSession
-from ..states import EndReason, SessionMode, SessionStatus
-from ..stores.base import Conflict, Gone, Outcome
-from ..stores.record import FORMAT, GRACE, Record, Tombstone
-from ..working_copy import Content, WorkingCopy
-from . import patience, records
-from .facts import Facts
-from .loaded import LoadedSession
+from ..stores.base import Conflict, Gone, Outcome, Saved
+from ..stores.record import Lease, Record, new_nonce
+from . import patience
+from .facts import Restraint
+from .saved import Commit, SavedSession
 
-_AUTH_KEYS: Final = {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY}
-_ATTEMPTS: Final = 3
-"""New tokens that may be found taken, which would be a wonder."""
-_LATEST: Final = 4_102_444_800
-"""2100-01-01: the end of what counts as for ever, and fits the clocks of both formats."""
+__all__ = ["Commit", "SessionStore"]
+
+logger = logging.getLogger("typed_sessions")
 
 
-class Commit(Enum):
-    """What the end of a request did to the store."""
-
-    NOTHING = "nothing"
-    TOUCHED = "touched"
-    SAVED = "saved"
-
-
-class SessionStore(LoadedSession):
+class SessionStore(SavedSession):
     """The base of the engines' ``SessionStore``; an engine says which ``store`` it uses."""
-
-    def get_cookie_age(self) -> int | None:
-        """Seconds that the browser is to keep the cookie; ``None`` until it closes."""
-        custom = self._custom_expiry()
-        if custom == 0 or (
-            custom is None and self.mode is SessionMode.TEMP and django_settings.SESSION_EXPIRE_AT_BROWSER_CLOSE
-        ):
-            return None
-        record = self._facts.record
-        return self.get_expiry_age() if record is None else max(0, record.expires - clock.now())
-
-    def get_session_cookie_age(self) -> int:
-        """The idle lifetime in seconds, by the session's mode."""
-        settings = conf.settings()
-        return settings.perm_seconds if self.mode is SessionMode.PERM else settings.temp_seconds
-
-    def __setitem__(self, key: str, value: object) -> None:
-        super().__setitem__(key, value)
-        if key == SESSION_KEY:
-            self._claim()
-
-    async def aset(self, key: str, value: object) -> None:
-        await super().aset(key, value)
-        if key == SESSION_KEY:
-            self._claim()
-
-    def _claim(self) -> None:
-        self.is_claimed = True
-        self.part_with_former_user()
-
-    # Saving
-
-    def create(self) -> None:
-        drive(self._creating())
-
-    async def acreate(self) -> None:
-        await adrive(self._creating())
-
-    def save(self, must_create: bool = False) -> None:
-        """Stores what has changed. Raises ``UpdateError`` if the record is gone, and then stores nothing."""
-        drive(self._saving(must_create))
-
-    async def asave(self, must_create: bool = False) -> None:
-        await adrive(self._saving(must_create))
-
-    def commit(self) -> Commit:
-        """The end of a request: saves what has changed, slides the idle timeout when that is due, or does nothing."""
-        return drive(self._committing())
-
-    async def acommit(self) -> Commit:
-        return await adrive(self._committing())
-
-    def _creating(self) -> Flow[None]:
-        if self._facts.is_rotated:  # a new record is on its way already
-            yield from self._replacing()
-            return
-        self._facts.record = None
-        if self._copy is not None and self._copy.record is not None:
-            self._copy = self._detached(self._copy)
-        self._issue(self.mode)
-        yield from self._inserting(must_create=True)
-        self.modified = True
-
-    def _detached(self, copy: WorkingCopy[TypedSession]) -> WorkingCopy[TypedSession]:
-        """The content of ``copy`` as that of a session that is not stored."""
-        _ = self._session_cache
-        detached = self._new_copy(None)
-        detached.session = copy.session
-        return detached
-
-    def _saving(self, must_create: bool = False) -> Flow[Commit]:
-        if self._copy is None and not must_create:
-            yield from self._opening()
-        self.part_with_former_user()
-        if self._key is None:
-            self._issue(self.mode)
-            self.modified = True  # as in Django, where a first save is a create()
-        if must_create or self._opened.record is None:
-            if self._authenticated_now:
-                yield from self._ending_superseded(EndReason.ROTATED)
-            yield from self._inserting(must_create)
-            return Commit.SAVED
-        if self._facts.is_rotated:
-            yield from self._replacing()
-            return Commit.SAVED
-        return (yield from self._updating())
-
-    def _committing(self) -> Flow[Commit]:
-        if self._refusal is not None:
-            return Commit.NOTHING
-        self.part_with_former_user()
-        wanted = self.modified or (django_settings.SESSION_SAVE_EVERY_REQUEST and not self.was_disabled)
-        if wanted and self._copy is None:
-            yield from self._opening()
-        if not (self.accessed or wanted) or self.is_empty():
-            return Commit.NOTHING
-        if self._copy is not None:
-            yield from self._reporting_unreadable()
-        automatic = conf.settings().save == "auto" and self._copy is not None
-        record = self._facts.record
-        if wanted or self._facts.is_rotated or (automatic and record is None and self._has_content()):
-            return (yield from self._saving())
-        if automatic and record is not None:
-            content = self._opened.content(self._facts.bag)
-            if content is not None:
-                return (yield from self._updating(content))
-        if record is not None and self._is_touch_due(record):
-            # Nothing was changed, so nothing is lost if it is gone: the visitor's next request will be told.
-            touched = yield from self._touching(record)
-            return Commit.TOUCHED if touched else Commit.NOTHING
-        return Commit.NOTHING
-
-    def part_with_former_user(self) -> None:
-        """Who became somebody else past ``login()``, or nobody past ``logout()``, takes nothing of the former user's
-        along, and whoever became a user does not keep the token of before (REQ-S11, REQ-S17).
-        """
-        record, user = self._facts.record, self._facts.user
-        if record is None or self._authenticated_now or self._has_changed_hands or user == record.user:
-            return
-        if record.user is None and not self.is_bound:
-            return  # nobody else has this token to share it
-        self._has_changed_hands = True
-        if record.user is not None:
-            self._clear(_AUTH_KEYS if user else set())
-        self.has_signed_in |= user is not None
-        self._issue(self.mode)
-        self.modified = True
-
-    def _clear(self, kept: set[str]) -> None:
-        bag, session = self._session_cache, self._opened.session
-        for key in bag.keys() - kept:
-            del bag[key]
-        fresh = type(session)()
-        for declared in fields(fresh):  # of the object that the view holds
-            object.__setattr__(session, declared.name, getattr(fresh, declared.name))
-
-    def _has_content(self) -> bool:
-        return bool(self._facts.bag) or self._opened.has_changed_fields()
-
-    def _inserting(self, must_create: bool) -> Flow[None]:
-        typed = self._typed()
-        yield from self._reporting_unreadable()
-        yield from hooks.tell("on_created", typed, self.request)
-        for _ in range(_ATTEMPTS):
-            if self._facts.token is None:  # save(must_create=True) with a key of the caller's choice
-                self._facts.token = tokens.read(self._key)
-            if self._facts.token is None:
-                self._issue(self.mode)
-            content = self._opened.content(self._facts.bag or {})
-            assert content is not None and self._facts.id is not None
-            record = self._next_record(content, None)
-            if (yield Step(self.store.create, self.store.acreate, (record,))):
-                self._stored(record)
-                yield hooks.send("on_created", typed, self.request)
-                return
-            if must_create:
-                raise CreateError
-            self._issue(self.mode)
-        raise CreateError(f"No new session could be stored in {_ATTEMPTS} attempts.")
-
-    def _updating(self, content: Content | None = None) -> Flow[Commit]:
-        """Stores ``content``, which is what has changed if it is not known yet."""
-        yield from self._reporting_unreadable()
-        for pause in patience.tries():
-            if pause:
-                yield pause
-            copy = self._opened
-            assert copy.record is not None
-            self._refuse_what_is_over(copy.record)
-            content = content or copy.content(self._facts.bag)
-            if content is None:
-                if not (yield from self._touching(copy.record)):
-                    raise self._gone(None)
-                return Commit.TOUCHED
-            record = self._next_record(content, copy.record)
-            outcome = yield Step(self.store.save, self.store.asave, (record, copy.record))
-            if self._settled(outcome, record):
-                return Commit.SAVED
-            content = None
-        raise self._outrun()
-
-    def _replacing(self) -> Flow[None]:
-        """Stores the session under its new token, and ends it under the old one."""
-        yield from self._reporting_unreadable()
-        # First, so that there are never two sessions of which the browser knows one, whatever fails (REQ-S18).
-        yield from self._ending_superseded(EndReason.ROTATED)
-        for pause in patience.tries():
-            if pause:
-                yield pause
-            copy = self._opened
-            assert copy.record is not None
-            if not self._authenticated_now:
-                self._refuse_what_is_over(copy.record)
-            record = self._next_record(copy.content(self._facts.bag) or _content_of(copy.record), copy.record)
-            outcome = yield Step(self.store.replace, self.store.areplace, (record, copy.record))
-            if isinstance(outcome, Gone) and self._authenticated_now:
-                # Whoever has just shown credentials signs in, whatever became of the anonymous session before it.
-                yield Step(self.store.create, self.store.acreate, (record,))
-                self._stored(record)  # its id is of this very request: nobody else can have taken it
-                return
-            if self._settled(outcome, record):
-                return
-        raise self._outrun()
-
-    def _outrun(self) -> StoreUnavailable:
-        return StoreUnavailable(f"Session {self._facts.id}: for {patience.SECONDS} s other requests' saves came first")
-
-    def _settled(self, outcome: Outcome, record: Record) -> bool:
-        """Whether a save is done; after a conflict it is merged, and to be tried again."""
-        if isinstance(outcome, Gone):
-            raise self._gone(outcome.tombstone)
-        if isinstance(outcome, Conflict):
-            self._opened.merge(outcome.record, self._facts.bag)
-            return False
-        self._stored(record)
-        return True
-
-    def _stored(self, record: Record) -> None:
-        self._opened.rebase(record)
-        self._facts.record = record
-        self._facts.status = SessionStatus.LIVE
-        self._facts.end_reason = self._facts.signed_in = self._former = None
-        self._has_changed_hands = False
-        self._authenticated_now = False
-        self.has_stored = True
-
-    def _gone(self, tombstone: Tombstone | None) -> UpdateError:
-        session_id = self._facts.id
-        if tombstone is not None:
-            self._facts.status, self._facts.end_reason = tombstone.reason.status, tombstone.reason
-        return UpdateError(f"Session {session_id} ended while this request was using it; its changes were not saved.")
-
-    def _refuse_what_is_over(self, record: Record) -> None:
-        """A session that was loaded in time, and has expired since, is not brought back by who held it for so long."""
-        reason = record.overdue(clock.now() - GRACE)
-        if reason is not None:
-            raise self._gone(Tombstone(format=FORMAT, ended=record.expires, reason=reason))
-
-    def _touching(self, record: Record) -> Flow[bool]:
-        now = clock.now()
-        expires = max(record.expires, self._expiry(now, record.until))
-        if not (yield Step(self.store.touch, self.store.atouch, (record, now, expires))):
-            return False
-        moved = msgspec.structs.replace(record, seen=max(now, record.seen), expires=expires)
-        self._opened.record = self._facts.record = moved
-        self.has_stored = True
-        return True
-
-    def _is_touch_due(self, record: Record) -> bool:
-        settings = conf.settings()
-        now = clock.now()
-        return settings.sliding and now - record.seen >= settings.touch_interval and self._slides(record, now)
-
-    def _slides(self, record: Record, now: int) -> bool:
-        return self._expiry(now, record.until) > record.expires
-
-    def _reporting_unreadable(self) -> Flow[None]:
-        copy = self._opened
-        if copy.unreadable:
-            unreadable, copy.unreadable = copy.unreadable, []
-            yield hooks.send("on_undecodable", self._typed(), self.request, unreadable=unreadable)
-
-    # The record
-
-    def _next_record(self, content: Content, base: Record | None) -> Record:
-        """The record that stores ``content``, in place of ``base`` if there is one."""
-        now = clock.now()
-        user = self._facts.user_over(base)
-        authenticated, until = records.authentication(user, base, now, self._authenticated_now)
-        assert self._facts.token is not None
-        record = records.make(
-            content,
-            self._facts.token,
-            base,
-            now=now,
-            expires=self._expiry(now, until),
-            user=user,
-            authenticated=authenticated,
-            until=until,
-            client=records.client_of(self.request, base),
-        )
-        records.refuse_too_large(record, self.store.format)
-        return record
-
-    def _custom_expiry(self) -> Any:
-        """What ``set_expiry`` was told, if it was; does not decode the bag for nothing."""
-        bag, record = self._facts.bag, self._facts.record
-        if bag is None and record is not None and b"_session_expiry" in bytes(record.bag):
-            bag = self._session_cache
-        return None if bag is None else bag.get("_session_expiry")
-
-    def has_custom_expiry(self) -> bool:
-        return self._custom_expiry() is not None
-
-    def _expiry(self, now: int, until: int | None) -> int:
-        expires = now + self.get_session_cookie_age()
-        if self._custom_expiry() is not None:
-            # A value that nobody could have set is what a damaged record has, and not worth an error.
-            with suppress(ValueError, TypeError, OverflowError):
-                expires = now + int(self.get_expiry_age())
-        return min(expires, _LATEST if until is None else until)
-
-    # Rotating and ending
-
-    def delete(self, session_key: str | None = None) -> None:
-        drive(self._deleting(session_key))
-
-    async def adelete(self, session_key: str | None = None) -> None:
-        await adrive(self._deleting(session_key))
-
-    def flush(self) -> None:
-        """Ends this session and what else this browser is signed in with; what follows begins anew."""
-        drive(self._flushing())
-
-    async def aflush(self) -> None:
-        await adrive(self._flushing())
 
     def cycle_key(self) -> None:
         """A new token for the same content. In a request it is stored with the response, so that an error undoes it."""
@@ -370,84 +37,10 @@ class SessionStore(LoadedSession):
     async def acycle_key(self) -> None:
         await adrive(self._cycling())
 
-    def begin_authenticated(self, mode: SessionMode) -> None:
-        """Called at sign-in: the session gets a new token of ``mode`` when it is stored."""
-        self._authenticated_now = self.has_signed_in = True
-        self._verifying = None  # whoever signs in is good for it
-        self._facts.signed_in = clock.now()
-        self._issue(mode if self.is_bound else self.mode)
-        self.modified = True
-
-    def checkpoint(self) -> dict[str, Any]:
-        """The values of the fields as they are, for ``roll_back``."""
-        session = self._typed()
-        return {declared.name: deepcopy(getattr(session, declared.name)) for declared in fields(session)}
-
-    def roll_back(self, values: dict[str, Any]) -> None:
-        """Takes back a sign-in that is not stored yet, and what it did to the fields, whose ``values`` were these. What
-        else this request has changed stays.
-        """
-        former, self._former = self._former, None
-        if former is not None:
-            self._set_key(former.key)
-            self._facts.token, self.modified, self._verifying = former.token, former.modified, former.verifying
-        for name, value in values.items():
-            object.__setattr__(self._typed(), name, value)
-        if not self._facts.was_authenticated and self._facts.bag is not None:
-            for key in _AUTH_KEYS:
-                self._facts.bag.pop(key, None)
-        self._authenticated_now = self.has_signed_in = self.is_claimed = self._has_changed_hands = False
-        self._facts.signed_in = None
-
-    def _deleting(self, session_key: str | None, reason: EndReason = EndReason.LOGGED_OUT) -> Flow[None]:
-        token = tokens.read(session_key or self._key)
-        ids = [token.id] if token and not token.is_blank else []
-        record = self._facts.record
-        if session_key is None and record is not None and record.id not in ids:
-            ids.append(record.id)
-        for session_id in ids:
-            user = record.user if record is not None and record.id == session_id else None
-            if self.store.is_provisional:
-                self._ended.append((session_id, reason, user))
-            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
-
-    def _flushing(self) -> Flow[None]:
-        reason = self._flush_reason
-        yield from self._deleting(None, reason)
-        yield from self._ending_superseded(reason)
-        # The object that views may still hold keeps showing the session that has ended.
-        self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
-        self._facts = Facts()
-        if reason is not EndReason.LOGGED_OUT:  # nobody has asked for this end, so that it has to be told
-            self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
-        self._copy = self._new_copy(None)
-        self._facts.bag = {}
-        self._set_key(None)
-        self._former = None
-        self._authenticated_now = self.has_signed_in = self.is_claimed = self._has_changed_hands = False
-        self.accessed = self.modified = self.is_flushed = True
-
-    def confirm(self) -> None:
-        """Ends once more what was ended within a transaction, which may have been rolled back since."""
-        drive(self._confirming())
-
-    async def aconfirm(self) -> None:
-        await adrive(self._confirming())
-
-    def _confirming(self) -> Flow[None]:
-        ended, self._ended = self._ended, []
-        for session_id, reason, user in ended:
-            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
-
-    def _ending_superseded(self, reason: EndReason) -> Flow[None]:
-        """Ends what this client's token of the other mode opens."""
-        if self._presented is None:
-            return
-        superseded, self._presented = self._presented.superseded, self._presented._replace(other=None)
-        for session_id in superseded:
-            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now()))
-
     def _cycling(self) -> Flow[None]:
+        self._refuse_change()
+        if self.is_committed:
+            return  # the client could not be told
         self.accessed = True
         if self._copy is None:
             yield from self._opening()
@@ -456,6 +49,92 @@ class SessionStore(LoadedSession):
         self.modified = True
         if not self.is_bound:
             yield from self._saving()
+
+    # Having the session for oneself. The lease is a part of the record, taken and given back by saves like any other:
+    # whoever overstays finds the record changed, so that no clock need be trusted for it.
+
+    def take_lease(self, wait: float, seconds: int) -> Flow[None]:
+        """Waits until no other request has the session for itself, ``wait`` seconds at most, and has it then, for
+        ``seconds`` at most. A session that is not stored has nobody to share it with.
+
+        Raises ``SessionBusy`` when the wait is over, and ``UpdateError`` if the session has ended meanwhile.
+        """
+        self._access()
+        if self._copy is None:
+            yield from self._opening()
+        self._leases += 1
+        if self._leases > 1 or self._opened.record is None:
+            return
+        self._holder = self._holder or secrets.token_hex(8)
+        try:
+            yield from self._waiting_for_lease(wait, seconds)
+        except BaseException:
+            self._leases -= 1
+            raise
+
+    def give_lease_back(self, saves: bool) -> Flow[None]:
+        """The end of ``take_lease``; ``saves`` what has changed in the same write."""
+        self._leases -= 1
+        if self._leases or self._lease is None:
+            return
+        self._lease = None
+        if self._opened.record is None:
+            return  # it has ended
+        if not saves or self._facts.restraint is Restraint.READ_ONLY:
+            try:
+                yield from self._freeing(self._opened.record)
+            except StoreUnavailable as error:  # it runs out by itself, and there is another error to tell
+                logger.warning("Session %s: its lease could not be given back: %s", self._facts.id, error)
+        elif self._facts.is_rotated or self._opened.content(self._facts.bag) is not None:
+            yield from self._saving()
+        else:
+            yield from self._freeing(self._opened.record)
+
+    def _waiting_for_lease(self, wait: float, seconds: int) -> Flow[None]:
+        deadline = time.monotonic() + wait
+        while True:
+            record = self._opened.record
+            assert record is not None
+            self._refuse_what_is_over(record)
+            now = clock.now()
+            if record.lease is None or record.lease.until <= now or record.lease.holder == self._holder:
+                # Its seconds begin with the next full one.
+                lease = Lease(holder=self._holder, until=now + 1 + seconds)
+                outcome = yield from self._putting(record, lease)
+                if isinstance(outcome, Saved):
+                    self._lease = lease
+                    return
+            elif time.monotonic() < deadline:
+                yield patience.pause()
+                outcome = yield from self._looking_again(record)
+            else:
+                raise SessionBusy(record.id, wait)
+            if isinstance(outcome, Gone):
+                raise self._gone(outcome.tombstone)
+            self._opened.merge(outcome.record, self._facts.bag)
+            self._facts.record = outcome.record
+
+    def _looking_again(self, record: Record) -> Flow[Conflict | Gone]:
+        try:
+            found = yield Step(self.store.load, self.store.aload, (record.id,))
+        except UnreadableRecord:
+            found = None
+        return Conflict(found) if isinstance(found, Record) else Gone(found)
+
+    def _putting(self, base: Record, lease: Lease | None) -> Flow[Outcome]:
+        """Stores ``base`` with another lease, and nothing else of it changed."""
+        record = msgspec.structs.replace(base, revision=base.revision + 1, nonce=new_nonce(), lease=lease)
+        outcome: Outcome = yield Step(self.store.save, self.store.asave, (record, base))
+        if isinstance(outcome, Saved):
+            self._opened.record = self._facts.record = record
+        return outcome
+
+    def _freeing(self, base: Record) -> Flow[None]:
+        while self._is_holder(base):
+            outcome = yield from self._putting(base, None)
+            if not isinstance(outcome, Conflict):
+                return
+            base = outcome.record
 
     def __reduce__(self) -> Any:
         raise TypeError("A session is not pickled, because its token would go along. Pickle its typed_session.")
@@ -469,7 +148,3 @@ class SessionStore(LoadedSession):
     @classmethod
     async def aclear_expired(cls) -> None:
         await cls().store.aclear_expired(clock.now())
-
-
-def _content_of(record: Record) -> Content:
-    return Content(record.type, record.schema, record.data, record.bag)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -12,7 +10,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from .. import tokens
 from ..exceptions import InvalidSessionToken, SessionDisabled
 from ..flows import Step
-from ..states import EndReason, SessionMode, SessionStatus
+from ..states import SessionMode, SessionStatus
 from ..tokens import Token
 from ..transports import Presented, Source
 from .facts import Facts
@@ -41,10 +39,6 @@ class BoundSession(SessionBase):
         self._refusal: InvalidSessionToken | None = None
         self._is_disabled = False
         self._former: Former | None = None
-        self._ended: list[tuple[str, EndReason, str | None]] = []
-        self._flush_reason = EndReason.LOGGED_OUT
-        self._authenticated_now = False
-        self._has_changed_hands = False
         self.has_signed_in = False
         """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
         self.is_looked_at = False
@@ -120,15 +114,6 @@ class BoundSession(SessionBase):
     def presents(self, token: Token) -> bool:
         """Whether it is by this token that the client has come."""
         return self._presented is not None and self._presented.token == token.text
-
-    @contextmanager
-    def flushing_because(self, reason: EndReason) -> Iterator[None]:
-        """Within it, ``flush`` ends the session for ``reason``."""
-        self._flush_reason = reason
-        try:
-            yield
-        finally:
-            self._flush_reason = EndReason.LOGGED_OUT
 
     @property
     def refusal(self) -> InvalidSessionToken | None:

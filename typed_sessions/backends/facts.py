@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import Enum
 from typing import Any, Literal
 
 from django.contrib.auth import SESSION_KEY
 
+from ..exceptions import SessionCommitted, SessionReadOnly
 from ..states import EndReason, SessionMode, SessionStatus
 from ..stores.record import Client, Record
 from ..tokens import Token
 
 
+class Restraint(Enum):
+    """Why a session must not be changed."""
+
+    READ_ONLY = "read_only"
+    COMMITTED = "committed"
+
+
 class Facts:
     """Filled in as the request goes on; shown read-only by ``TypedSession``."""
 
-    __slots__ = ("bag", "end_reason", "record", "signed_in", "status", "token")
+    __slots__ = ("bag", "end_reason", "record", "restraint", "signed_in", "status", "token")
 
     def __init__(self) -> None:
         self.token: Token | None = None
@@ -26,6 +36,13 @@ class Facts:
         self.end_reason: EndReason | None = None
         self.signed_in: int | None = None
         """When a user signed in, if that was in this request and is not stored yet."""
+        self.restraint: Restraint | None = None
+
+    def refusal(self, names: Sequence[str]) -> SessionCommitted | SessionReadOnly:
+        """The error for who changes what ``names`` names, all the same."""
+        if self.restraint is Restraint.COMMITTED:
+            return SessionCommitted(self.id, names)
+        return SessionReadOnly(names)
 
     @property
     def id(self) -> str | None:

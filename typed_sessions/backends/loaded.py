@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.utils.module_loading import import_string
@@ -23,6 +23,9 @@ from ..transports import Source
 from ..working_copy import WorkingCopy
 from .bound import BoundSession
 
+ROTATION_WINDOW: Final = 60
+"""Seconds for which requests with a replaced token may still come, sent before the browser had the new one."""
+
 security_logger = logging.getLogger("django.security.typed_sessions")
 
 
@@ -31,6 +34,8 @@ class LoadedSession(BoundSession):
 
     def __init__(self, session_key: str | None = None) -> None:
         self._copy: WorkingCopy[TypedSession] | None = None
+        self._outdated: Tombstone | None = None
+        """What is left under a token that was replaced a moment ago: the browser has the new one, or is about to."""
         super().__init__(session_key)
 
     @cached_property
@@ -59,6 +64,8 @@ class LoadedSession(BoundSession):
                 f"request.typed_session must be a {type(current).__name__} (TYPED_SESSIONS['SESSION_CLASS']), "
                 f"not {type(replacement).__name__}."
             )
+        if self._facts.restraint is not None:
+            raise self._facts.refusal(["typed_session"])
         self._opened.session = replacement
 
     async def aget_typed_session(self) -> TypedSession:
@@ -144,6 +151,8 @@ class LoadedSession(BoundSession):
         presented = self._presented
         if presented is None or presented.token is None or self._copy is None or self._copy.record is not None:
             return None
+        if self._outdated is not None:
+            return None
         token = tokens.read(presented.token)
         return None if token and token.is_blank else presented.mode
 
@@ -222,6 +231,8 @@ class LoadedSession(BoundSession):
             lost = now - token.issued < lifetime
             self._found_nothing(SessionStatus.LOST if lost else SessionStatus.EXPIRED)
         elif isinstance(found, Tombstone):
+            if found.reason is EndReason.ROTATED and now - found.ended < ROTATION_WINDOW:
+                self._outdated = found
             self._found_nothing(found.reason.status, found.reason)
         elif found.mode is not token.mode:
             security_logger.warning("Session %s: the record is %s and the token is not", found.id, found.mode.value)

@@ -16,7 +16,12 @@ TRIES: Final = 200
 AT_ONCE: Final = 3
 """Tries without a pause between them."""
 PAUSE: Final = 0.02
-"""Seconds at most before each further try; of random length, so that whoever lost meets others the next time."""
+"""Seconds at most before each further try."""
+
+
+def pause() -> Step:
+    """A wait of random length, so that whoever lost meets others the next time."""
+    return Step(time.sleep, asyncio.sleep, (random.uniform(0, PAUSE),))
 
 
 def tries() -> Iterator[Step | None]:
@@ -25,5 +30,5 @@ def tries() -> Iterator[Step | None]:
     tried = 0
     while tried < TRIES or time.monotonic() - begun < SECONDS:
         # Not even a sleep of 0: the kernel rounds it up.
-        yield None if tried < AT_ONCE else Step(time.sleep, asyncio.sleep, (random.uniform(0, PAUSE),))
+        yield None if tried < AT_ONCE else pause()
         tried += 1

@@ -20,11 +20,11 @@ _ENVELOPE: Final = 2048
 _LONGEST_AGENT: Final = 256
 
 
-def make(content: Content, token: Token, base: Record | None, *, now: int, **envelope: Any) -> Record:
+def make(content: Content, token: Token, base: Record | None, *, now: int, seen: int, **envelope: Any) -> Record:
     """The record of ``token`` with ``content``, which follows ``base``, under its id or as its replacement."""
     return Record(
         format=FORMAT,
-        seen=max(now, base.seen) if base else now,
+        seen=max(seen, base.seen) if base else seen,
         revision=base.revision + 1 if base and base.id == token.id else 1,
         nonce=new_nonce(),
         id=token.id,

@@ -21,7 +21,7 @@ from ..formats import JSON, UNREADABLE, Format
 from ..models import StoredSession
 from ..states import EndReason, SessionMode
 from .base import Conflict, Gone, Outcome, Saved, Store
-from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Client, Record, Tombstone, new_nonce
+from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Client, Lease, Record, Tombstone, new_nonce
 
 _COLUMNS = (
     "id",
@@ -40,6 +40,7 @@ _COLUMNS = (
     "client",
     "data",
     "bag",
+    "lease",
     "end_reason",
 )
 _CLIENT = JSON.decoder(Client)
@@ -189,6 +190,7 @@ def _columns(record: Record) -> dict[str, Any]:
         "client": JSON.dumps(record.client).decode() if record.client else "",
         "data": bytes(record.data).decode(),
         "bag": bytes(record.bag).decode(),
+        "lease": f"{record.lease.until} {record.lease.holder}" if record.lease else "",
         "end_reason": "",
     }
 
@@ -204,6 +206,7 @@ def _buried(reason: EndReason, now: int) -> dict[str, Any]:
         "data": "{}",
         "bag": "{}",
         "client": "",
+        "lease": "",
     }
 
 
@@ -217,12 +220,17 @@ def _found(session_id: str, columns: Sequence[Any]) -> Record | Tombstone:
         if reason:
             return Tombstone(format=FORMAT, ended=row["modified"], reason=EndReason(reason))
         client = _CLIENT.decode(row.pop("client") or "{}")
+        until, _, holder = row.pop("lease").partition(" ")
         for name in ("data", "bag"):
             raw = row[name].encode()
             JSON.split(raw)
             row[name] = msgspec.Raw(raw)
         return Record(
-            format=FORMAT, mode=SessionMode(row.pop("mode")), client=client if client != Client() else None, **row
+            format=FORMAT,
+            mode=SessionMode(row.pop("mode")),
+            client=client if client != Client() else None,
+            lease=Lease(holder=holder, until=int(until)) if holder else None,
+            **row,
         )
     except UNREADABLE as error:
         raise UnreadableRecord(f"Session {session_id}: the stored row is not a record ({error})") from error

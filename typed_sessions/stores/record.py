@@ -33,6 +33,15 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return msgspec.structs.replace(self, last_address=address, last_agent=agent)
 
 
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
+    """That one request has the session for itself."""
+
+    holder: str
+    """Made up by that request, to know its own."""
+    until: int
+    """When it is over, whatever has become of the holder."""
+
+
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One stored session. All times are whole seconds since the epoch.
 
@@ -66,6 +75,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     until: int | None = None
     """The absolute end, which never moves."""
     client: Client | None = None
+    lease: Lease | None = None
+    """Who has the session for itself. Stores keep it, and do nothing about it."""
 
     def is_live(self, now: int) -> bool:
         return now < self.expires

@@ -1,0 +1,170 @@
+"""Whose session it is: signing in, parting with a former user, ending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import fields
+from typing import Any, Final
+
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+
+from .. import clock, tokens
+from ..flows import Flow, Step, adrive, drive
+from ..states import EndReason, SessionMode, SessionStatus
+from .facts import Facts
+from .restrained import RestrainedSession
+
+_AUTH_KEYS: Final = {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY}
+
+
+class OwnedSession(RestrainedSession):
+    """A session that can be signed in to, and can end."""
+
+    def __init__(self, session_key: str | None = None) -> None:
+        self._authenticated_now = False
+        self._has_changed_hands = False
+        self._ended: list[tuple[str, EndReason, str | None]] = []
+        self._flush_reason = EndReason.LOGGED_OUT
+        super().__init__(session_key)
+
+    def __setitem__(self, key: str, value: object) -> None:
+        super().__setitem__(key, value)
+        if key == SESSION_KEY:
+            self._claim()
+
+    async def aset(self, key: str, value: object) -> None:
+        await super().aset(key, value)
+        if key == SESSION_KEY:
+            self._claim()
+
+    def _claim(self) -> None:
+        self.is_claimed = True
+        self.part_with_former_user()
+
+    def part_with_former_user(self) -> None:
+        """Who became somebody else past ``login()``, or nobody past ``logout()``, takes nothing of the former user's
+        along, and whoever became a user does not keep the token of before (REQ-S11, REQ-S17).
+        """
+        record, user = self._facts.record, self._facts.user
+        if record is None or self._authenticated_now or self._has_changed_hands or user == record.user:
+            return
+        if record.user is None and not self.is_bound:
+            return  # nobody else has this token to share it
+        self._has_changed_hands = True
+        if record.user is not None:
+            self._clear(_AUTH_KEYS if user else set())
+        self.has_signed_in |= user is not None
+        self._issue(self.mode)
+        self.modified = True
+
+    def _clear(self, kept: set[str]) -> None:
+        bag, session = self._session_cache, self._opened.session
+        for key in bag.keys() - kept:
+            del bag[key]
+        fresh = type(session)()
+        for declared in fields(fresh):  # of the object that the view holds
+            object.__setattr__(session, declared.name, getattr(fresh, declared.name))
+
+    def begin_authenticated(self, mode: SessionMode) -> None:
+        """Called at sign-in: the session gets a new token of ``mode`` when it is stored."""
+        self._authenticated_now = self.has_signed_in = True
+        self._verifying = None  # whoever signs in is good for it
+        self._facts.signed_in = clock.now()
+        self._issue(mode if self.is_bound else self.mode)
+        self.modified = True
+
+    def checkpoint(self) -> dict[str, Any]:
+        """The values of the fields as they are, for ``roll_back``."""
+        session = self._typed()
+        return {declared.name: deepcopy(getattr(session, declared.name)) for declared in fields(session)}
+
+    def roll_back(self, values: dict[str, Any]) -> None:
+        """Takes back a sign-in that is not stored yet, and what it did to the fields, whose ``values`` were these. What
+        else this request has changed stays.
+        """
+        former, self._former = self._former, None
+        if former is not None:
+            self._set_key(former.key)
+            self._facts.token, self.modified, self._verifying = former.token, former.modified, former.verifying
+        for name, value in values.items():
+            object.__setattr__(self._typed(), name, value)
+        if not self._facts.was_authenticated and self._facts.bag is not None:
+            for key in _AUTH_KEYS:
+                self._facts.bag.pop(key, None)
+        self._authenticated_now = self.has_signed_in = self.is_claimed = self._has_changed_hands = False
+        self._facts.signed_in = None
+
+    # Ending
+
+    @contextmanager
+    def flushing_because(self, reason: EndReason) -> Iterator[None]:
+        """Within it, ``flush`` ends the session for ``reason``."""
+        self._flush_reason = reason
+        try:
+            yield
+        finally:
+            self._flush_reason = EndReason.LOGGED_OUT
+
+    def delete(self, session_key: str | None = None) -> None:
+        drive(self._deleting(session_key))
+
+    async def adelete(self, session_key: str | None = None) -> None:
+        await adrive(self._deleting(session_key))
+
+    def flush(self) -> None:
+        """Ends this session and what else this browser is signed in with; what follows begins anew."""
+        drive(self._flushing())
+
+    async def aflush(self) -> None:
+        await adrive(self._flushing())
+
+    def _deleting(self, session_key: str | None, reason: EndReason = EndReason.LOGGED_OUT) -> Flow[None]:
+        token = tokens.read(session_key or self._key)
+        ids = [token.id] if token and not token.is_blank else []
+        record = self._facts.record
+        if session_key is None and record is not None and record.id not in ids:
+            ids.append(record.id)
+        for session_id in ids:
+            user = record.user if record is not None and record.id == session_id else None
+            if self.store.is_provisional:
+                self._ended.append((session_id, reason, user))
+            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
+
+    def _flushing(self) -> Flow[None]:
+        reason = self._flush_reason
+        yield from self._deleting(None, reason)
+        yield from self._ending_superseded(reason)
+        # The object that views may still hold keeps showing the session that has ended.
+        self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
+        self._facts, former = Facts(), self._facts
+        self._facts.restraint = former.restraint
+        if reason is not EndReason.LOGGED_OUT:  # nobody has asked for this end, so that it has to be told
+            self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
+        self._copy = self._new_copy(None)
+        self._facts.bag = {}
+        self._set_key(None)
+        self._former = None
+        self._authenticated_now = self.has_signed_in = self.is_claimed = self._has_changed_hands = False
+        self.accessed = self.modified = self.is_flushed = True
+
+    def confirm(self) -> None:
+        """Ends once more what was ended within a transaction, which may have been rolled back since."""
+        drive(self._confirming())
+
+    async def aconfirm(self) -> None:
+        await adrive(self._confirming())
+
+    def _confirming(self) -> Flow[None]:
+        ended, self._ended = self._ended, []
+        for session_id, reason, user in ended:
+            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
+
+    def _ending_superseded(self, reason: EndReason) -> Flow[None]:
+        """Ends what this client's token of the other mode opens."""
+        if self._presented is None:
+            return
+        superseded, self._presented = self._presented.superseded, self._presented._replace(other=None)
+        for session_id in superseded:
+            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now()))

@@ -1,0 +1,342 @@
+"""Saving: what has changed goes into the record, and over what another request has stored meanwhile."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from enum import Enum
+from typing import Any, Final
+
+import msgspec
+from django.conf import settings as django_settings
+from django.contrib.sessions.backends.base import CreateError, UpdateError
+
+from .. import clock, conf, hooks, tokens
+from ..exceptions import SessionLeaseLost, StoreUnavailable
+from ..flows import Flow, Step, adrive, drive
+from ..session import TypedSession
+from ..states import EndReason, SessionMode, SessionStatus
+from ..stores.base import Conflict, Gone, Outcome
+from ..stores.record import FORMAT, GRACE, Lease, Record, Tombstone
+from ..working_copy import Content, WorkingCopy
+from . import patience, records
+from .owned import OwnedSession
+
+_ATTEMPTS: Final = 3
+"""New tokens that may be found taken, which would be a wonder."""
+_LATEST: Final = 4_102_444_800
+"""2100-01-01: the end of what counts as for ever, and fits the clocks of both formats."""
+
+
+class Commit(Enum):
+    """What the end of a request did to the store."""
+
+    NOTHING = "nothing"
+    TOUCHED = "touched"
+    SAVED = "saved"
+
+
+class SavedSession(OwnedSession):
+    """A session that can be stored."""
+
+    def __init__(self, session_key: str | None = None) -> None:
+        self._leases = 0
+        self._holder = ""
+        self._lease: Lease | None = None
+        """While it is there, what is saved keeps the session for this request."""
+        super().__init__(session_key)
+
+    def get_cookie_age(self) -> int | None:
+        """Seconds that the browser is to keep the cookie; ``None`` until it closes."""
+        custom = self._custom_expiry()
+        if custom == 0 or (
+            custom is None and self.mode is SessionMode.TEMP and django_settings.SESSION_EXPIRE_AT_BROWSER_CLOSE
+        ):
+            return None
+        record = self._facts.record
+        return self.get_expiry_age() if record is None else max(0, record.expires - clock.now())
+
+    def get_session_cookie_age(self) -> int:
+        """The idle lifetime in seconds, by the session's mode."""
+        settings = conf.settings()
+        return settings.perm_seconds if self.mode is SessionMode.PERM else settings.temp_seconds
+
+    # Saving
+
+    def create(self) -> None:
+        drive(self._creating())
+
+    async def acreate(self) -> None:
+        await adrive(self._creating())
+
+    def save(self, must_create: bool = False) -> None:
+        """Stores what has changed. Raises ``UpdateError`` if the record is gone, and then stores nothing."""
+        drive(self._saving_as_told(must_create))
+
+    async def asave(self, must_create: bool = False) -> None:
+        await adrive(self._saving_as_told(must_create))
+
+    def commit(self) -> Commit:
+        """The end of a request: saves what has changed, slides the idle timeout when that is due, or does nothing."""
+        return drive(self._committing())
+
+    async def acommit(self) -> Commit:
+        return await adrive(self._committing())
+
+    def _saving_as_told(self, must_create: bool) -> Flow[None]:
+        is_known = self._facts.record is not None and not self._facts.is_rotated and not must_create
+        if not (self.is_committed and is_known):  # it needs no cookie
+            self._refuse_change()
+        yield from self._saving(must_create)
+
+    def _creating(self) -> Flow[None]:
+        self._refuse_change()
+        if self._facts.is_rotated:  # a new record is on its way already
+            yield from self._replacing()
+            return
+        self._facts.record = None
+        if self._copy is not None and self._copy.record is not None:
+            self._copy = self._detached(self._copy)
+        self._issue(self.mode)
+        yield from self._inserting(must_create=True)
+        self.modified = True
+
+    def _detached(self, copy: WorkingCopy[TypedSession]) -> WorkingCopy[TypedSession]:
+        """The content of ``copy`` as that of a session that is not stored."""
+        _ = self._session_cache
+        detached = self._new_copy(None)
+        detached.session = copy.session
+        return detached
+
+    def _saving(self, must_create: bool = False) -> Flow[Commit]:
+        if self._copy is None and not must_create:
+            yield from self._opening()
+        self.part_with_former_user()
+        if self._key is None:
+            self._issue(self.mode)
+            self.modified = True  # as in Django, where a first save is a create()
+        if must_create or self._opened.record is None:
+            if self._authenticated_now:
+                yield from self._ending_superseded(EndReason.ROTATED)
+            yield from self._inserting(must_create)
+            return Commit.SAVED
+        if self._facts.is_rotated:
+            yield from self._replacing()
+            return Commit.SAVED
+        return (yield from self._updating())
+
+    def _committing(self) -> Flow[Commit]:
+        if self._refusal is not None:
+            return Commit.NOTHING
+        while self._read_only_depth:  # of a response that could not be rendered
+            self.end_read_only()
+        self.part_with_former_user()
+        wanted = self.modified or (django_settings.SESSION_SAVE_EVERY_REQUEST and not self.was_disabled)
+        if wanted and self._copy is None:
+            yield from self._opening()
+        if not (self.accessed or wanted) or self.is_empty():
+            return Commit.NOTHING
+        if self._copy is not None:
+            yield from self._reporting_unreadable()
+        automatic = conf.settings().save == "auto" and self._copy is not None
+        record = self._facts.record
+        if wanted or self._facts.is_rotated or (automatic and record is None and self._has_content()):
+            return (yield from self._saving())
+        if automatic and record is not None:
+            content = self._opened.content(self._facts.bag)
+            if content is not None:
+                return (yield from self._updating(content))
+        if record is not None and self._is_touch_due(record):
+            # Nothing was changed, so nothing is lost if it is gone: the visitor's next request will be told.
+            touched = yield from self._touching(record)
+            return Commit.TOUCHED if touched else Commit.NOTHING
+        return Commit.NOTHING
+
+    def _has_content(self) -> bool:
+        return bool(self._facts.bag) or self._opened.has_changed_fields()
+
+    def _inserting(self, must_create: bool) -> Flow[None]:
+        if self._outdated is not None and not self._authenticated_now:
+            raise self._gone(self._outdated)
+        typed = self._typed()
+        yield from self._reporting_unreadable()
+        yield from hooks.tell("on_created", typed, self.request)
+        for _ in range(_ATTEMPTS):
+            if self._facts.token is None:  # save(must_create=True) with a key of the caller's choice
+                self._facts.token = tokens.read(self._key)
+            if self._facts.token is None:
+                self._issue(self.mode)
+            content = self._opened.content(self._facts.bag or {})
+            assert content is not None and self._facts.id is not None
+            record = self._next_record(content, None)
+            if (yield Step(self.store.create, self.store.acreate, (record,))):
+                self._stored(record)
+                yield hooks.send("on_created", typed, self.request)
+                return
+            if must_create:
+                raise CreateError
+            self._issue(self.mode)
+        raise CreateError(f"No new session could be stored in {_ATTEMPTS} attempts.")
+
+    def _updating(self, content: Content | None = None) -> Flow[Commit]:
+        """Stores ``content``, which is what has changed if it is not known yet."""
+        yield from self._reporting_unreadable()
+        for pause in patience.tries():
+            if pause:
+                yield pause
+            copy = self._opened
+            assert copy.record is not None
+            self._refuse_what_is_over(copy.record)
+            content = content or copy.content(self._facts.bag)
+            if content is None and self.is_passive:
+                return Commit.NOTHING
+            if content is None:
+                if not (yield from self._touching(copy.record)):
+                    raise self._gone(None)
+                return Commit.TOUCHED
+            record = self._next_record(content, copy.record)
+            outcome = yield Step(self.store.save, self.store.asave, (record, copy.record))
+            if self._settled(outcome, record):
+                return Commit.SAVED
+            content = None
+        raise self._outrun()
+
+    def _replacing(self) -> Flow[None]:
+        """Stores the session under its new token, and ends it under the old one."""
+        yield from self._reporting_unreadable()
+        # First, so that there are never two sessions of which the browser knows one, whatever fails (REQ-S18).
+        yield from self._ending_superseded(EndReason.ROTATED)
+        for pause in patience.tries():
+            if pause:
+                yield pause
+            copy = self._opened
+            assert copy.record is not None
+            if not self._authenticated_now:
+                self._refuse_what_is_over(copy.record)
+            record = self._next_record(copy.content(self._facts.bag) or _content_of(copy.record), copy.record)
+            outcome = yield Step(self.store.replace, self.store.areplace, (record, copy.record))
+            if isinstance(outcome, Gone) and self._authenticated_now:
+                # Whoever has just shown credentials signs in, whatever became of the anonymous session before it.
+                yield Step(self.store.create, self.store.acreate, (record,))
+                self._stored(record)  # its id is of this very request: nobody else can have taken it
+                return
+            if self._settled(outcome, record):
+                return
+        raise self._outrun()
+
+    def _outrun(self) -> StoreUnavailable:
+        return StoreUnavailable(f"Session {self._facts.id}: for {patience.SECONDS} s other requests' saves came first")
+
+    def _settled(self, outcome: Outcome, record: Record) -> bool:
+        """Whether a save is done; after a conflict it is merged, and to be tried again."""
+        if isinstance(outcome, Gone):
+            raise self._gone(outcome.tombstone)
+        if isinstance(outcome, Conflict):
+            assert self._opened.record is not None
+            if self._is_holder(self._opened.record) and not self._is_holder(outcome.record):
+                raise SessionLeaseLost(record.id)
+            self._opened.merge(outcome.record, self._facts.bag)
+            return False
+        self._stored(record)
+        return True
+
+    def _stored(self, record: Record) -> None:
+        self._opened.rebase(record)
+        self._facts.record = record
+        self._facts.status = SessionStatus.LIVE
+        self._facts.end_reason = self._facts.signed_in = self._former = None
+        self._has_changed_hands = False
+        self._authenticated_now = False
+        self.has_stored = True
+
+    def _gone(self, tombstone: Tombstone | None) -> UpdateError:
+        session_id = self._facts.id
+        if tombstone is not None:
+            self._facts.status, self._facts.end_reason = tombstone.reason.status, tombstone.reason
+        return UpdateError(f"Session {session_id} ended while this request was using it; its changes were not saved.")
+
+    def _refuse_what_is_over(self, record: Record) -> None:
+        """A session that was loaded in time, and has expired since, is not brought back by who held it for so long."""
+        reason = record.overdue(clock.now() - GRACE)
+        if reason is not None:
+            raise self._gone(Tombstone(format=FORMAT, ended=record.expires, reason=reason))
+
+    def _touching(self, record: Record) -> Flow[bool]:
+        now = clock.now()
+        expires = max(record.expires, self._expiry(now, record.until))
+        if not (yield Step(self.store.touch, self.store.atouch, (record, now, expires))):
+            return False
+        moved = msgspec.structs.replace(record, seen=max(now, record.seen), expires=expires)
+        self._opened.record = self._facts.record = moved
+        self.has_stored = True
+        return True
+
+    def _is_touch_due(self, record: Record) -> bool:
+        settings = conf.settings()
+        now = clock.now()
+        is_due = settings.sliding and now - record.seen >= settings.touch_interval
+        return is_due and not self.is_passive and self._slides(record, now)
+
+    def _slides(self, record: Record, now: int) -> bool:
+        return self._expiry(now, record.until) > record.expires
+
+    def _reporting_unreadable(self) -> Flow[None]:
+        copy = self._opened
+        if copy.unreadable:
+            unreadable, copy.unreadable = copy.unreadable, []
+            yield hooks.send("on_undecodable", self._typed(), self.request, unreadable=unreadable)
+
+    # The record
+
+    def _next_record(self, content: Content, base: Record | None) -> Record:
+        """The record that stores ``content``, in place of ``base`` if there is one."""
+        now = clock.now()
+        user = self._facts.user_over(base)
+        authenticated, until = records.authentication(user, base, now, self._authenticated_now)
+        assert self._facts.token is not None
+        is_kept = base is not None and self.is_passive and not self._authenticated_now
+        record = records.make(
+            content,
+            self._facts.token,
+            base,
+            now=now,
+            seen=base.seen if base and is_kept else now,
+            expires=base.expires if base and is_kept else self._expiry(now, until),
+            user=user,
+            authenticated=authenticated,
+            until=until,
+            client=records.client_of(self.request, base),
+            lease=self._lease_over(base),
+        )
+        records.refuse_too_large(record, self.store.format)
+        return record
+
+    def _lease_over(self, base: Record | None) -> Lease | None:
+        """Own, or that of another request, beside which this one saves."""
+        if self._lease is not None or base is None or self._facts.is_rotated or self._is_holder(base):
+            return self._lease
+        return base.lease
+
+    def _is_holder(self, record: Record) -> bool:
+        return record.lease is not None and record.lease.holder == self._holder
+
+    def _custom_expiry(self) -> Any:
+        """What ``set_expiry`` was told, if it was; does not decode the bag for nothing."""
+        bag, record = self._facts.bag, self._facts.record
+        if bag is None and record is not None and b"_session_expiry" in bytes(record.bag):
+            bag = self._session_cache
+        return None if bag is None else bag.get("_session_expiry")
+
+    def has_custom_expiry(self) -> bool:
+        return self._custom_expiry() is not None
+
+    def _expiry(self, now: int, until: int | None) -> int:
+        expires = now + self.get_session_cookie_age()
+        if self._custom_expiry() is not None:
+            # A value that nobody could have set is what a damaged record has, and not worth an error.
+            with suppress(ValueError, TypeError, OverflowError):
+                expires = now + int(self.get_expiry_age())
+        return min(expires, _LATEST if until is None else until)
+
+
+def _content_of(record: Record) -> Content:
+    return Content(record.type, record.schema, record.data, record.bag)
