@@ -1,14 +1,15 @@
-"""What a view may say of its session: on functions, sync and async, on class-based views, and in REST framework."""
+"""What a view may say of its session: on functions, sync and async, on class-based views, and in REST framework.
+
+Those that only say something, and ask nothing of the visitor, also stand around a part of a view: ``with
+session_readonly(request):``, or ``async with``.
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial, wraps
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
-from asgiref.sync import iscoroutinefunction
 from django.conf import settings as django_settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, JsonResponse
@@ -16,6 +17,9 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 
 from . import clock
+from .around import Option, Stretch, around, is_api, request_in, stretched
+from .exceptions import SessionReadOnly
+from .flows import Flow
 from .session import TypedSession, engine_of
 from .transports import CHALLENGE, Source
 
@@ -24,51 +28,121 @@ V = TypeVar("V", bound=Callable[..., Any])
 _NOT_RECENT = {"detail": "Sign in again to do this.", "code": "reauthentication_required"}
 
 
-class _Option(NamedTuple):
-    """What stands around a view: called with what goes on to it, its request, and whether clients are programs."""
-
-    sync: Callable[[Callable[[], Any], HttpRequest, bool], Any]
-    asynchronous: Callable[[Callable[[], Awaitable[Any]], HttpRequest, bool], Awaitable[Any]]
-
-
-def session_disabled(view: V) -> V:
-    """The view has no session: whoever asks for it there, or for ``request.user``, gets ``SessionDisabled``, until the
-    response is rendered.
+@overload
+def session_disabled(target: HttpRequest) -> Stretch: ...
+@overload
+def session_disabled(target: V) -> V: ...
+def session_disabled(target: Any) -> Any:
+    """There is no session: whoever asks for it, or for ``request.user``, gets ``SessionDisabled``, until the response
+    is rendered.
 
     So that a page that costs no store access, and may be cached for everybody, stays one. Middleware that asks for the
     session around the view, such as ``LoginRequiredMiddleware``, has it.
     """
-
-    def sync(go_on: Callable[[], Any], request: HttpRequest, is_api: bool) -> Any:
-        with _disabled(request) as lasting:
-            return lasting(go_on())
-
-    async def asynchronous(go_on: Callable[[], Awaitable[Any]], request: HttpRequest, is_api: bool) -> Any:
-        with _disabled(request) as lasting:
-            return lasting(await go_on())
-
-    return cast("V", _around(view, _Option(sync, asynchronous)))
+    return _said(target, _Disabled)
 
 
-@contextmanager
-def _disabled(request: HttpRequest) -> Iterator[Callable[[Any], Any]]:
-    """Gives a function that takes the response, which may be rendered only after the view is over."""
-    engine = engine_of(request)
-    engine.disable()
-    is_over = True
+@overload
+def session_readonly(target: HttpRequest) -> Stretch: ...
+@overload
+def session_readonly(target: V) -> V: ...
+def session_readonly(target: Any) -> Any:
+    """The session is only read: what changes or saves it raises ``SessionReadOnly``, until the response is rendered.
 
-    def lasting(response: Any) -> Any:
-        nonlocal is_over
-        if not getattr(response, "is_rendered", True):
-            is_over = False
-            response.add_post_render_callback(lambda rendered: engine.enable())
-        return response
+    A change of a nested value, which nothing announces, is undone and raises it at the end. To end the session is no
+    change of it: ``logout()`` and ``flush()`` work. What middleware changes around the view is saved as always.
+    """
+    return _said(target, _ReadOnly)
 
-    try:
-        yield lasting
-    finally:
-        if is_over:
-            engine.enable()
+
+@overload
+def session_passive(target: HttpRequest) -> Stretch: ...
+@overload
+def session_passive(target: V) -> V: ...
+def session_passive(target: Any) -> Any:
+    """The request is no use of the session: it does not make it last longer, as a page must not that polls by itself.
+
+    That goes for the whole request, also if it is said of a part of it, and if something is saved in it. Whoever signs
+    in has a session of the usual length all the same.
+    """
+    return _said(target, _Passive)
+
+
+@overload
+def session_exclusive(target: None = None, *, wait: float = 5, lease: int = 30) -> Callable[[V], V]: ...
+@overload
+def session_exclusive(target: HttpRequest, *, wait: float = 5, lease: int = 30) -> Stretch: ...
+@overload
+def session_exclusive(target: V, *, wait: float = 5, lease: int = 30) -> V: ...
+def session_exclusive(target: Any = None, *, wait: float = 5, lease: int = 30) -> Any:
+    """One request at a time for this session, among those that say so; what it finds is what the one before it saved.
+
+    A request waits ``wait`` seconds at most for its turn, and is then answered 503 (``SessionBusy``). What it has
+    changed is saved at the end of its turn, or nothing after an exception or a status of 500 and above. It has the
+    session for ``lease`` seconds at most, so that a worker that dies keeps nobody out: who takes longer, and was
+    overtaken, gets 409 (``SessionLeaseLost``), and nothing of it is saved. Requests that do not say so wait for nobody,
+    and what they change is merged. Raises ``TypeError`` for what are no seconds.
+    """
+    if not _is_number(wait, int, float) or wait < 0:
+        raise TypeError(f"wait is a number of seconds, 0 or more, and not {wait!r}.")
+    if not _is_number(lease, int) or lease < 1:
+        raise TypeError(f"lease is a whole number of seconds, 1 or more, and not {lease!r}.")
+    make = partial(_Exclusive, wait=wait, lease=lease)
+    return partial(_said, make=make) if target is None else _said(target, make)
+
+
+def _is_number(given: object, *kinds: type) -> bool:
+    return isinstance(given, kinds) and not isinstance(given, bool)
+
+
+def _said(target: Any, make: Callable[[Any], Stretch]) -> Any:
+    """``target`` is a view, or the request of which a part is meant."""
+    return around(target, stretched(make)) if request_in(target) is None else make(target)
+
+
+class _Disabled(Stretch):
+    lasts_until_rendered = True
+
+    def beginning(self) -> Flow[None]:
+        self.engine.disable()
+        yield from ()
+
+    def ending(self, is_good: bool) -> Flow[None]:
+        self.engine.enable()
+        yield from ()
+
+
+class _ReadOnly(Stretch):
+    lasts_until_rendered = True
+
+    def beginning(self) -> Flow[None]:
+        self.engine.begin_read_only()
+        yield from ()
+
+    def ending(self, is_good: bool) -> Flow[None]:
+        changed = self.engine.end_read_only()
+        if changed and is_good:
+            raise SessionReadOnly(changed)
+        yield from ()
+
+
+class _Passive(Stretch):
+    def beginning(self) -> Flow[None]:
+        self.engine.is_passive = True
+        yield from ()
+
+
+class _Exclusive(Stretch):
+    def __init__(self, request: object, wait: float, lease: int) -> None:
+        super().__init__(request)
+        self.wait = wait
+        self.lease = lease
+
+    def beginning(self) -> Flow[None]:
+        yield from self.engine.take_lease(self.wait, self.lease)
+
+    def ending(self, is_good: bool) -> Flow[None]:
+        yield from self.engine.give_lease_back(is_good)
 
 
 def recent_auth_required(seconds: int, url: str | None = None) -> Callable[[V], V]:
@@ -80,8 +154,7 @@ def recent_auth_required(seconds: int, url: str | None = None) -> Callable[[V], 
     whose request has its session by header, answers with 403 and the code ``reauthentication_required``, or with 401 if
     nobody is signed in. Raises ``TypeError`` for anything but a number of seconds.
     """
-    given: object = seconds  # a forgotten pair of brackets would pass the view here
-    if not isinstance(given, int) or isinstance(given, bool) or given < 1:
+    if not _is_number(seconds, int) or seconds < 1:  # a forgotten pair of brackets would pass the view here
         raise TypeError(f"Use it with a number of seconds, as @recent_auth_required(300), and not {seconds!r}.")
 
     def sync(go_on: Callable[[], Any], request: HttpRequest, is_api: bool) -> Any:
@@ -100,10 +173,10 @@ def recent_auth_required(seconds: int, url: str | None = None) -> Callable[[V], 
 
     def decorate(view: V) -> V:
         api_view: Any = getattr(view, "cls", view)
-        if _is_api(api_view):
+        if is_api(api_view):
             _require_recent_auth_in_api(api_view, seconds)
             return view
-        return cast("V", _around(view, _Option(sync, asynchronous)))
+        return cast("V", around(view, Option(sync, asynchronous)))
 
     return decorate
 
@@ -143,57 +216,3 @@ def _refused(request: HttpRequest, session: TypedSession, url: str | None, is_ap
         return JsonResponse(_NOT_RECENT, status=403)
     said = {"detail": "Sign in to do this.", "code": "not_authenticated"}
     return JsonResponse(said, status=401, headers={"WWW-Authenticate": CHALLENGE})
-
-
-def _around(view: Any, option: _Option) -> Any:
-    """``view`` with ``option`` around each call of it."""
-    if inspect.isclass(view):
-        if not hasattr(view, "dispatch"):
-            raise TypeError(f"{view.__name__} is no view: it has no dispatch().")
-        view.dispatch = _method_around(view.dispatch, option)  # type: ignore[attr-defined]  # every view class has it
-        return view
-    is_api = _is_api(getattr(view, "cls", None))  # what a REST framework view function was made of
-    # What method_decorator gives is a part of a view, whose dispatch is a plain function even if it is async.
-    owner = getattr(getattr(view, "func", None), "__self__", None)
-    if iscoroutinefunction(view) or getattr(owner, "view_is_async", False):
-
-        @wraps(view)
-        async def asynchronous(*args: Any, **kwargs: Any) -> Any:
-            return await option.asynchronous(partial(view, *args, **kwargs), _request_among(args, kwargs), is_api)
-
-        return asynchronous
-
-    @wraps(view)
-    def sync(*args: Any, **kwargs: Any) -> Any:
-        request = _request_among(args, kwargs)
-        return option.sync(partial(view, *args, **kwargs), request, is_api or _is_of_rest_framework(args))
-
-    return sync
-
-
-def _method_around(dispatch: Callable[..., Any], option: _Option) -> Callable[..., Any]:
-    @wraps(dispatch)
-    def around(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        # An async view's dispatch is a plain function too; what it returns is to be awaited.
-        wrapper = option.asynchronous if getattr(self, "view_is_async", False) else option.sync
-        return wrapper(partial(dispatch, self, request, *args, **kwargs), request, _is_api(type(self)))
-
-    return around
-
-
-def _is_api(view_class: Any) -> bool:
-    """Whether it is a view of REST framework, which need not be installed."""
-    return hasattr(view_class, "authentication_classes")
-
-
-def _request_among(args: tuple[Any, ...], kwargs: dict[str, Any]) -> HttpRequest:
-    """Of a function it is the first argument, and of a method the second."""
-    for argument in (*args[:2], kwargs.get("request")):
-        request = getattr(argument, "_request", argument)
-        if isinstance(request, HttpRequest):
-            return request
-    raise TypeError("This decorator is for views, which have the request as their first argument.")
-
-
-def _is_of_rest_framework(args: tuple[Any, ...]) -> bool:
-    return any(hasattr(argument, "_request") for argument in args[:2])

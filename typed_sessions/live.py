@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -10,13 +12,15 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
-from . import clock
+from . import clock, hooks
+from .backends import patience, records
 from .backends.base import SessionStore
 from .backends.facts import Facts
-from .exceptions import UnreadableRecord
+from .exceptions import StoreUnavailable, UnreadableRecord
 from .flows import Flow, Step, adrive, drive
 from .session import TypedSession, attach
 from .states import EndReason, SessionStatus
+from .stores.base import Conflict, Saved
 from .stores.record import Record
 from .tokens import is_well_formed
 
@@ -66,6 +70,21 @@ class LiveSessions:
     ) -> int:
         return await adrive(self._ending_all(user, keep, reason))
 
+    def update(self, session_id: str, change: Callable[[Any], object]) -> Any:
+        """Calls ``change(session)``, saves what that has changed, and answers the session as it is then; ``None``, and
+        no call, if there is none any more.
+
+        For tasks, commands and whatever else runs outside the session's own request, or after its answer. If another
+        request saves meanwhile, ``change`` is called again with the session as that one left it, so it should do
+        nothing else. What it raises goes through, and nothing is saved. The session does not last longer for it.
+        Raises ``SessionFieldError`` and ``SessionTooLarge`` as any save does.
+        """
+        return drive(self._updating(session_id, change))
+
+    async def aupdate(self, session_id: str, change: Callable[[Any], object]) -> Any:
+        """``update``, in which ``change`` may be a coroutine function."""
+        return await adrive(self._updating(session_id, change))
+
     @property
     def can_list(self) -> bool:
         """Whether the project's engine is one of ours, and knows the sessions of a user."""
@@ -81,6 +100,31 @@ class LiveSessions:
         except UnreadableRecord:
             return None
         return _typed(engine, found) if _is_live(found) else None
+
+    def _updating(self, session_id: str, change: Callable[[Any], object]) -> Flow[TypedSession | None]:
+        engine = _engine()
+        store, found = engine.store, None
+        for pause in patience.tries():
+            if pause:
+                yield pause
+            if found is None and is_well_formed(session_id):
+                with suppress(UnreadableRecord):
+                    found = yield Step(store.load, store.aload, (session_id,))
+            if not (isinstance(found, Record) and found.is_live(clock.now())):
+                return None
+            copy = engine.copy_of(found)
+            session = _attached(copy.session, found)
+            yield Step(hooks.call, hooks.acall, (change, session))
+            content = copy.content(None)
+            if content is None:
+                return session
+            record = records.rewritten(found, content, clock.now())
+            records.refuse_too_large(record, store.format)
+            outcome = yield Step(store.save, store.asave, (record, found))
+            if isinstance(outcome, Saved):
+                return _attached(session, record)
+            found = outcome.record if isinstance(outcome, Conflict) else outcome.tombstone
+        raise StoreUnavailable(f"Session {session_id}: for {patience.SECONDS} s other requests' saves came first")
 
     def _of_user(self, user: object) -> Flow[list[TypedSession]]:
         engine = _engine()
@@ -126,7 +170,10 @@ def _engine() -> SessionStore:
 
 
 def _typed(engine: SessionStore, record: Record) -> TypedSession:
-    session = engine.copy_of(record).session
+    return _attached(engine.copy_of(record).session, record)
+
+
+def _attached(session: TypedSession, record: Record) -> TypedSession:
     facts = Facts()
     facts.record, facts.status = record, SessionStatus.LIVE
     attach(session, facts)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from .. import conf
 from ..exceptions import SessionTooLarge
 from ..formats import Format
@@ -37,6 +39,12 @@ def make(content: Content, token: Token, base: Record | None, *, now: int, seen:
         bag=content.bag,
         **envelope,
     )
+
+
+def rewritten(base: Record, content: Content, now: int) -> Record:
+    """``base`` with other content, by somebody who is not its visitor."""
+    changed = {"modified": now, "revision": base.revision + 1, "nonce": new_nonce()}
+    return msgspec.structs.replace(base, **content._asdict(), **changed)
 
 
 def authentication(user: str | None, base: Record | None, now: int, signed_in: bool) -> tuple[int | None, int | None]:
