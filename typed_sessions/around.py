@@ -99,7 +99,8 @@ def around(view: Any, option: Option) -> Any:
             raise TypeError(f"{view.__name__} is no view: it has no dispatch().")
         view.dispatch = _method_around(view.dispatch, option)  # type: ignore[attr-defined]  # every view class has it
         return view
-    if not callable(view):
+    what: object = view
+    if not callable(what):
         raise TypeError(f"{view!r} is neither a view nor a request.")
     is_in_api = is_api(getattr(view, "cls", None))  # what a REST framework view function was made of
     # What method_decorator gives is a part of a view, whose dispatch is a plain function even if it is async.

@@ -62,24 +62,24 @@ class SessionStore(SavedSession):
         self._access()
         if self._copy is None:
             yield from self._opening()
-        self._leases += 1
-        if self._leases > 1 or self._opened.record is None:
-            return
-        self._holder = self._holder or secrets.token_hex(8)
-        try:
+        if self._before_lease is None and self._opened.record is not None:
+            self._holder = self._holder or secrets.token_hex(8)
             yield from self._waiting_for_lease(wait, seconds)
-        except BaseException:
-            self._leases -= 1
-            raise
+        self._leases += 1
+        self._before_lease = self._before_lease or self._as_it_is()
 
     def give_lease_back(self, saves: bool) -> Flow[None]:
-        """The end of ``take_lease``; ``saves`` what has changed in the same write."""
+        """The end of ``take_lease``; ``saves`` what has changed in the same write, or else undoes it."""
         self._leases -= 1
-        if self._leases or self._lease is None:
+        before = self._before_lease
+        if self._leases or before is None:
             return
-        self._lease = None
-        if self._opened.record is None:
-            return  # it has ended
+        lease = self._lease
+        self._lease = self._before_lease = None
+        if not saves:
+            self._go_back(before)
+        if lease is None or self._opened.record is None:  # there was no record, or there is none any more
+            return
         if not saves or self._facts.restraint is Restraint.READ_ONLY:
             try:
                 yield from self._freeing(self._opened.record)

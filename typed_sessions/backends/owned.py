@@ -138,6 +138,7 @@ class OwnedSession(RestrainedSession):
         yield from self._ending_superseded(reason)
         # The object that views may still hold keeps showing the session that has ended.
         self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
+        self._outdated = None
         self._facts, former = Facts(), self._facts
         self._facts.restraint = former.restraint
         if reason is not EndReason.LOGGED_OUT:  # nobody has asked for this end, so that it has to be told

@@ -18,8 +18,8 @@ _OWN = ("session['_auth_user_", "session['_typed_sessions_")
 logger = logging.getLogger("typed_sessions")
 
 
-class _Before(NamedTuple):
-    """What there was when something began that must not change it; without a copy, nothing was loaded."""
+class Before(NamedTuple):
+    """What there was when something began that is not to change it; without a copy, nothing was loaded."""
 
     copy: WorkingCopy[TypedSession] | None
     state: State
@@ -29,7 +29,7 @@ class RestrainedSession(LoadedSession):
     """Refuses changes that are not to be made, and finds those that no assignment shows."""
 
     def __init__(self, session_key: str | None = None) -> None:
-        self._before: _Before | None = None
+        self._before: Before | None = None
         self._read_only_depth = 0
         self.is_passive = False
         """Whether this request, such as one of a page that polls, does not make the session last longer."""
@@ -53,10 +53,7 @@ class RestrainedSession(LoadedSession):
         if self._read_only_depth or before is None:
             return []
         self._facts.restraint = self._before = None
-        changed = [name for name in self._changed_since(before) if not name.startswith(_OWN)]
-        if changed and self._copy is not None:
-            self._copy.go_back(self._state_of(before), self._facts.bag, changed)
-        return changed
+        return self._go_back(before)
 
     # The answer
 
@@ -74,7 +71,7 @@ class RestrainedSession(LoadedSession):
         before = self._as_it_is()
 
         def report() -> None:
-            stored = _Before(None, State())
+            stored = Before(None, State())
             lost = [name for name in self._changed_since(before) if name in self._changed_since(stored)]
             if lost:
                 logger.error(
@@ -147,15 +144,22 @@ class RestrainedSession(LoadedSession):
 
     # Comparing
 
-    def _as_it_is(self) -> _Before:
-        copy = self._copy
-        return _Before(copy, State() if copy is None else copy.state(self._facts.bag))
+    def _go_back(self, before: Before) -> list[str]:
+        """What has changed, and is as before again."""
+        changed = [name for name in self._changed_since(before) if not name.startswith(_OWN)]
+        if changed and self._copy is not None:
+            self._copy.go_back(self._state_of(before), self._facts.bag, changed)
+        return changed
 
-    def _changed_since(self, before: _Before) -> list[str]:
+    def _as_it_is(self) -> Before:
+        copy = self._copy
+        return Before(copy, State() if copy is None else copy.state(self._facts.bag))
+
+    def _changed_since(self, before: Before) -> list[str]:
         copy = self._copy
         return [] if copy is None else copy.changed_since(self._state_of(before), self._facts.bag)
 
-    def _state_of(self, before: _Before) -> State:
+    def _state_of(self, before: Before) -> State:
         """What to compare with: another copy, of a session that was loaded or has ended since, began as stored."""
         return before.state if before.copy is self._copy else State()
 

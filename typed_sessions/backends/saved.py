@@ -20,6 +20,7 @@ from ..stores.record import FORMAT, GRACE, Lease, Record, Tombstone
 from ..working_copy import Content, WorkingCopy
 from . import patience, records
 from .owned import OwnedSession
+from .restrained import Before
 
 _ATTEMPTS: Final = 3
 """New tokens that may be found taken, which would be a wonder."""
@@ -40,6 +41,7 @@ class SavedSession(OwnedSession):
 
     def __init__(self, session_key: str | None = None) -> None:
         self._leases = 0
+        self._before_lease: Before | None = None
         self._holder = ""
         self._lease: Lease | None = None
         """While it is there, what is saved keeps the session for this request."""
@@ -83,6 +85,8 @@ class SavedSession(OwnedSession):
         return await adrive(self._committing())
 
     def _saving_as_told(self, must_create: bool) -> Flow[None]:
+        if self._copy is None and not must_create:
+            yield from self._opening()
         is_known = self._facts.record is not None and not self._facts.is_rotated and not must_create
         if not (self.is_committed and is_known):  # it needs no cookie
             self._refuse_change()
@@ -108,8 +112,6 @@ class SavedSession(OwnedSession):
         return detached
 
     def _saving(self, must_create: bool = False) -> Flow[Commit]:
-        if self._copy is None and not must_create:
-            yield from self._opening()
         self.part_with_former_user()
         if self._key is None:
             self._issue(self.mode)
