@@ -10,19 +10,28 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.http import HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.decorators import method_decorator
-from django.views import View as ViewClass
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.decorators import api_view, authentication_classes
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tests.engines.rows import UseEngine
 from tests.web.browser import ID, ApiClient, Browser
+from tests.web.kinds import (
+    APIS,
+    PAGES,
+    PARTS,
+    Kind,
+    Option,
+    async_function,
+    each_api,
+    each_kind,
+    each_kind_and_part,
+    each_page,
+    function,
+)
 from tests.web.signing import Request, put_in_cart, sign_in, sign_out
-from tests.web.urls import View, address
+from tests.web.urls import address
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.decorators import recent_auth_required, session_disabled
 from typed_sessions.exceptions import SessionDisabled
@@ -36,10 +45,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("engine")
 
-Option = Callable[[Any], Any]
-"""A decorator under test."""
-Body = Callable[[Any], Any]
-"""What the view does with its request."""
 OURS = "typed_sessions.middleware.TypedSessionMiddleware"
 
 
@@ -62,147 +67,6 @@ def engine(use_engine: UseEngine, handler: str) -> type[SessionStore]:
     return use_engine({"wsgi": "db", "asgi": "redis"}[handler])
 
 
-# Everything that can be a view, with the decorator where people put it
-
-
-def function(option: Option, body: Body) -> View:
-    @option
-    def view(request: Any) -> Any:
-        return body(request)
-
-    return view  # type: ignore[no-any-return]  # as the decorator gives it
-
-
-def async_function(option: Option, body: Body) -> View:
-    @option
-    async def view(request: Any) -> Any:
-        return body(request)
-
-    return view  # type: ignore[no-any-return]
-
-
-def method(option: Option, body: Body) -> View:
-    class Pages:
-        @option
-        def show(self, request: Any) -> Any:
-            return body(request)
-
-    return Pages().show  # type: ignore[no-any-return]
-
-
-def async_method(option: Option, body: Body) -> View:
-    class Pages:
-        @option
-        async def show(self, request: Any) -> Any:
-            return body(request)
-
-    return Pages().show  # type: ignore[no-any-return]
-
-
-def _page(body: Body) -> type[ViewClass]:
-    class Page(ViewClass):
-        def get(self, request: Any) -> HttpResponse:
-            return HttpResponse(str(body(request)))
-
-    return Page
-
-
-def view_class(option: Option, body: Body) -> View:
-    return option(_page(body)).as_view()  # type: ignore[no-any-return]
-
-
-def async_view_class(option: Option, body: Body) -> View:
-    @option
-    class Page(ViewClass):
-        async def get(self, request: Any) -> HttpResponse:
-            return HttpResponse(str(body(request)))
-
-    return Page.as_view()
-
-
-def view_of_a_class(option: Option, body: Body) -> View:
-    return option(_page(body).as_view())  # type: ignore[no-any-return]
-
-
-def dispatch_by_djangos_decorator(option: Option, body: Body) -> View:
-    return method_decorator(option, name="dispatch")(_page(body)).as_view()
-
-
-def handler_of_a_class(option: Option, body: Body) -> View:
-    class Page(ViewClass):
-        @option
-        def get(self, request: Any) -> HttpResponse:
-            return HttpResponse(str(body(request)))
-
-    return Page.as_view()
-
-
-def _api(body: Body) -> type[APIView]:
-    class Api(APIView):
-        authentication_classes = (TypedSessionAuthentication,)
-
-        def get(self, request: Any) -> Response:
-            return Response(str(body(request)))
-
-    return Api
-
-
-def api_class(option: Option, body: Body) -> View:
-    return option(_api(body)).as_view()  # type: ignore[no-any-return]
-
-
-def view_of_an_api_class(option: Option, body: Body) -> View:
-    return option(_api(body).as_view())  # type: ignore[no-any-return]
-
-
-def _before_the_handler(option: Option) -> list[type[BaseAuthentication]]:
-    """REST framework asks who it is before it calls the handler, so a decorator of the handler cannot prevent it."""
-    return [] if option is session_disabled else [TypedSessionAuthentication]
-
-
-def handler_of_an_api_class(option: Option, body: Body) -> View:
-    class Api(APIView):
-        authentication_classes = _before_the_handler(option)
-
-        @option
-        def get(self, request: Any) -> Response:
-            return Response(str(body(request)))
-
-    return Api.as_view()
-
-
-def around_api_view(option: Option, body: Body) -> View:
-    @option
-    @api_view(["GET"])
-    @authentication_classes([TypedSessionAuthentication])
-    def view(request: Any) -> Response:
-        return Response(str(body(request)))
-
-    return view  # type: ignore[no-any-return]
-
-
-def within_api_view(option: Option, body: Body) -> View:
-    @api_view(["GET"])
-    @authentication_classes(_before_the_handler(option))
-    @option
-    def view(request: Any) -> Response:
-        return Response(str(body(request)))
-
-    return view
-
-
-PAGES = [
-    function, async_function, method, async_method, view_class, async_view_class, view_of_a_class,
-    dispatch_by_djangos_decorator, handler_of_a_class,
-]  # fmt: skip
-APIS = [api_class, view_of_an_api_class, handler_of_an_api_class, around_api_view, within_api_view]
-
-Kind = Callable[[Option, Body], View]
-each_kind = pytest.mark.parametrize("kind", [*PAGES, *APIS])
-each_page = pytest.mark.parametrize("kind", PAGES)
-each_api = pytest.mark.parametrize("kind", APIS)
-
-
 def nothing(request: Any) -> str:
     return "done"
 
@@ -217,9 +81,11 @@ def expect_no_session(answer: Any) -> None:
     assert answer["Cache-Control"] == ""
 
 
-@each_kind
+@each_kind_and_part
 def test_s53_view_without_a_session(browser: Browser, verbs: Verbs, clock: Clock, user: User, kind: Kind) -> None:
-    """A view that has no session asks the store nothing, sets no cookie, and its page is the same for everybody."""
+    """A view that has no session, or all of whose work is done without, asks the store nothing, sets no cookie, and its
+    page is the same for everybody.
+    """
     view = kind(session_disabled, nothing)
     expect_no_session(browser.visit(view))
     browser.visit(sign_in(user, remember=True))
@@ -243,7 +109,7 @@ USES: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize(
     ("kind", "use"),
     [
-        *((kind, use) for kind in [*PAGES, *APIS] for use in ("typed_session", "set")),
+        *((kind, use) for kind in [*PAGES, *APIS, *PARTS] for use in ("typed_session", "set")),
         *((kind, "user") for kind in PAGES),  # REST framework has put its own on the request
     ],
 )
@@ -309,6 +175,36 @@ def test_session_is_there_again_behind_the_view(browser: Browser) -> None:
         return f"{text} {request.typed_session.page_views}"
 
     assert browser.visit(whole).text == "part 1"
+
+
+def test_part_without_a_session(browser: Browser) -> None:
+    """Within the block there is no session, however deep it is; before and after it there is, also after an error."""
+
+    def view(request: Request) -> str:
+        request.typed_session.page_views += 1
+        with session_disabled(request), pytest.raises(SessionDisabled):
+            _ = request.typed_session
+        with pytest.raises(ValueError, match="of the part"), session_disabled(request):
+            raise ValueError("of the part")
+        request.typed_session.page_views += 1
+        return f"part {request.typed_session.page_views}"
+
+    assert browser.visit(view).text == "part 2"
+    assert browser.visit(lambda request: request.typed_session.page_views).text == "2"
+
+
+def test_async_part_without_a_session(browser: Browser) -> None:
+    """The same with `async with`."""
+
+    async def view(request: Any) -> str:
+        async with session_disabled(request):
+            with pytest.raises(SessionDisabled):
+                await request.session.aget_typed_session()
+        (await request.session.aget_typed_session()).page_views += 1
+        return "part"
+
+    assert browser.visit(view).text == "part"
+    assert browser.visit(lambda request: request.typed_session.page_views).text == "1"
 
 
 def test_page_that_is_rendered_later(browser: Browser, in_template: Callable[[str], str]) -> None:
