@@ -84,7 +84,7 @@ def _goes_on_in(response: Any, stretch: Stretch) -> bool:
     """Whether the stretch ends with the rendering of the response, which waits for nothing."""
     if not stretch.lasts_until_rendered or getattr(response, "is_rendered", True):
         return False
-    response.add_post_render_callback(lambda rendered: drive(stretch.ending(is_good=True)))
+    response.add_post_render_callback(lambda rendered: drive(stretch.ending(_is_good(rendered))))
     return True
 
 

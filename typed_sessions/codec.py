@@ -20,7 +20,7 @@ from msgspec import inspect as types
 
 from . import conf, schema
 from .exceptions import SessionFieldError
-from .formats import JSON, UNREADABLE, UNWRITABLE, FieldMap, Format, format_of, text_of
+from .formats import JSON, NO_ENCODING, UNREADABLE, UNWRITABLE, FieldMap, Format, format_of, text_of
 from .session import TypedSession, field_options
 
 S = TypeVar("S", bound=TypedSession)
@@ -234,9 +234,26 @@ class SessionCodec(Generic[S]):
         A field that is stored in another spelling of the same value does not differ, nor one that is not stored and has
         its default.
         """
+        return self.differing_parts(stored, self.format.split(written))
+
+    def parts(self, session: S) -> FieldMap:
+        """All fields, encoded one by one if there is one that has ``NO_ENCODING``."""
+        try:
+            return self.format.split(self.write(session))
+        except SessionFieldError:
+            return {name: self._part(getattr(session, name)) for name in self.options}
+
+    def _part(self, value: object) -> msgspec.Raw:
+        try:
+            return msgspec.Raw(self.format.dumps(value))
+        except UNWRITABLE:
+            return NO_ENCODING
+
+    def differing_parts(self, stored: FieldMap, parts: FieldMap) -> FieldMap:
+        """``differing`` of what ``parts`` answered."""
         return {
             name: raw
-            for name, raw in self.format.split(written).items()
+            for name, raw in parts.items()
             if (was := stored.get(name, self._defaults[name])) != raw and not self._alike(name, was, raw)
         }
 

@@ -8,6 +8,8 @@ import msgspec
 from django.utils.functional import Promise
 
 FieldMap = dict[str, msgspec.Raw]
+NO_ENCODING = msgspec.Raw(b"")
+"""Stands in a map for a value that cannot be written."""
 """Encoded values by name. They are slices of what they were split from, and equal if their bytes are."""
 
 # msgspec's own errors, and what hostile input makes it run into.

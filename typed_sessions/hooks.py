@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
@@ -47,11 +47,19 @@ def _hooks(name: str, session: TypedSession, args: tuple[Any, ...]) -> Iterator[
 
 
 def call(hook: Callable[..., Any], *args: Any) -> Any:
-    return async_to_sync(hook)(*args) if inspect.iscoroutinefunction(hook) else hook(*args)
+    answer = hook(*args)
+    return async_to_sync(_awaited)(answer) if inspect.isawaitable(answer) else answer
 
 
 async def acall(hook: Callable[..., Any], *args: Any) -> Any:
     if inspect.iscoroutinefunction(hook):
         return await hook(*args)
     # It may ask the database, which async code must not wait for.
-    return None if events.is_default(hook) else await sync_to_async(hook)(*args)
+    if events.is_default(hook):
+        return None
+    answer = await sync_to_async(hook)(*args)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+async def _awaited(answer: Awaitable[Any]) -> Any:
+    return await answer

@@ -11,7 +11,7 @@ from . import bag as bags
 from .bag import Bag, Serializer
 from .codec import Decoded, SessionCodec, Unreadable
 from .exceptions import SessionConflict, SessionFieldError
-from .formats import UNREADABLE, FieldMap, format_of
+from .formats import NO_ENCODING, UNREADABLE, FieldMap, format_of
 from .merge import Refused, merged
 from .session import TypedSession
 from .stores.record import Record
@@ -129,13 +129,18 @@ class WorkingCopy(Generic[S]):
     def merge(self, theirs: Record, bag: Bag | None) -> None:
         """Brings what another request stored into this copy, so that a save can be tried again on top of it.
 
-        Raises ``SessionConflict`` if both changed what is declared ``merge="refuse"``.
+        Raises ``SessionConflict`` if both changed what is declared ``merge="refuse"``; then the copy is ``theirs``, and
+        nothing of what was changed in it is left.
         """
         other: WorkingCopy[S] = WorkingCopy(self._codec, self._serializer, theirs)
         if bag is not None:
             self._merge_bag(other, bag)
         if self.is_opened:
-            self._merge_fields(other)
+            try:
+                self._merge_fields(other)
+            except SessionConflict:
+                self.take_over(theirs, bag)
+                raise
             self._stored, self._stood_in = other._fields(), other._stood_in
             self._schema, self._written = other._schema, None
         self.record = theirs
@@ -143,25 +148,17 @@ class WorkingCopy(Generic[S]):
     # Looking back
 
     def state(self, bag: Bag | None) -> State:
-        """What there is now, to be compared with later. Raises ``SessionFieldError``."""
-        return State(
-            self._split(self.session) if self.is_opened else None, None if bag is None else self._split_bag(bag)
-        )
+        """What there is now, to be compared with later."""
+        fields = self._codec.parts(self.session) if self.is_opened else None
+        return State(fields, None if bag is None else self._parts_of_bag(bag))
 
     def changed_since(self, before: State, bag: Bag | None) -> list[str]:
-        """What differs from ``before``, as ``cart`` or ``session['key']``; what cannot be stored has been changed."""
+        """What differs from ``before``, as ``cart`` or ``session['key']``."""
         changed: list[str] = []
         if self.is_opened:
-            try:
-                changed += self._codec.differing(self._fields_of(before), self._codec.write(self.session))
-            except SessionFieldError as error:
-                changed.append(error.path.removeprefix(f"{self._codec.name}.").partition(".")[0].partition("[")[0])
+            changed += self._codec.differing_parts(self._fields_of(before), self._codec.parts(self.session))
         if bag is not None:
-            keys = self._bag_of(before)
-            try:
-                now = self._split_bag(bag)
-            except SessionFieldError as error:
-                return [*changed, error.path]
+            keys, now = self._bag_of(before), self._parts_of_bag(bag)
             changed += [f"session[{key!r}]" for key in {**keys, **now} if keys.get(key) != now.get(key)]
         return changed
 
@@ -169,11 +166,14 @@ class WorkingCopy(Generic[S]):
         """Makes ``changed``, an answer of ``changed_since``, be again what it was."""
         fields = self._fields_of(before) if self.is_opened else {}
         for name in self._codec.options.keys() & changed:
-            object.__setattr__(self.session, name, self._codec.value(name, fields))
+            if fields.get(name) != NO_ENCODING:  # there is no telling what it was
+                object.__setattr__(self.session, name, self._codec.value(name, fields))
         if bag is not None:
-            was = bags.read(self._codec.format.dumps(self._bag_of(before)), self._serializer)
+            stored = {key: raw for key, raw in self._bag_of(before).items() if raw != NO_ENCODING}
+            was = bags.read(self._codec.format.dumps(stored), self._serializer)
+            kept = {key: value for key, value in bag.items() if f"session[{key!r}]" not in changed}
             bag.clear()
-            bag.update(was)
+            bag.update({key: value for key, value in was.items() if f"session[{key!r}]" in changed} | kept)
 
     def _fields_of(self, state: State) -> FieldMap:
         if state.fields is not None:
@@ -185,8 +185,17 @@ class WorkingCopy(Generic[S]):
             return state.bag
         return {} if self.record is None else self._codec.format.split(self._canonical_bag())
 
-    def _split_bag(self, bag: Bag) -> FieldMap:
-        return self._codec.format.split(self._write_bag(bag))
+    def _parts_of_bag(self, bag: Bag) -> FieldMap:
+        try:
+            return self._codec.format.split(self._write_bag(bag))
+        except SessionFieldError:
+            return {str(key): self._part_of_bag(key, value) for key, value in bag.items()}
+
+    def _part_of_bag(self, key: str, value: object) -> msgspec.Raw:
+        try:
+            return self._codec.format.split(self._write_bag({key: value}))[key]
+        except SessionFieldError:
+            return NO_ENCODING
 
     # Fields
 
@@ -231,6 +240,19 @@ class WorkingCopy(Generic[S]):
         codec.verify(self.session, written)
         self._written = codec.overlay({}, written)
         return Content(codec.name, codec.version, self._joined(self._written), self._write_bag(bag))
+
+    def take_over(self, theirs: Record, bag: Bag | None) -> None:
+        """Makes this the copy of what another request stored, without anything that was changed in it."""
+        other: WorkingCopy[S] = WorkingCopy(self._codec, self._serializer, theirs)
+        if bag is not None:
+            bag.clear()
+            bag.update(other.read_bag())
+        if self.is_opened:
+            for name in self._codec.options:
+                object.__setattr__(self.session, name, getattr(other.session, name))
+            self._stored, self._stood_in = other._fields(), other._stood_in
+            self._schema, self._written = other._schema, None
+        self.record = theirs
 
     def _merge_fields(self, other: WorkingCopy[S]) -> None:
         codec = self._codec

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from .. import clock
+from .. import clock, conf
 from ..exceptions import SessionBusy, StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
 from ..stores.base import Conflict, Gone, Outcome, Saved
@@ -80,15 +80,11 @@ class SessionStore(SavedSession):
             self._go_back(before)
         if lease is None or self._opened.record is None:  # there was no record, or there is none any more
             return
-        if not saves or self._facts.restraint is Restraint.READ_ONLY:
-            try:
-                yield from self._freeing(self._opened.record)
-            except StoreUnavailable as error:  # it runs out by itself, and there is another error to tell
-                logger.warning("Session %s: its lease could not be given back: %s", self._facts.id, error)
-        elif self._facts.is_rotated or self._opened.content(self._facts.bag) is not None:
-            yield from self._saving()
-        else:
-            yield from self._freeing(self._opened.record)
+        try:
+            if saves and self._has_to_be_saved():
+                yield from self._saving()
+        finally:
+            yield from self._freeing()
 
     def _waiting_for_lease(self, wait: float, seconds: int) -> Flow[None]:
         deadline = time.monotonic() + wait
@@ -111,7 +107,8 @@ class SessionStore(SavedSession):
                 raise SessionBusy(record.id, wait)
             if isinstance(outcome, Gone):
                 raise self._gone(outcome.tombstone)
-            self._opened.merge(outcome.record, self._facts.bag)
+            with self.unrestrained():
+                self._opened.merge(outcome.record, self._facts.bag)
             self._facts.record = outcome.record
 
     def _looking_again(self, record: Record) -> Flow[Conflict | Gone]:
@@ -125,16 +122,26 @@ class SessionStore(SavedSession):
         """Stores ``base`` with another lease, and nothing else of it changed."""
         record = msgspec.structs.replace(base, revision=base.revision + 1, nonce=new_nonce(), lease=lease)
         outcome: Outcome = yield Step(self.store.save, self.store.asave, (record, base))
-        if isinstance(outcome, Saved):
+        if isinstance(outcome, Saved) and base is self._opened.record:
             self._opened.record = self._facts.record = record
         return outcome
 
-    def _freeing(self, base: Record) -> Flow[None]:
-        while self._is_holder(base):
-            outcome = yield from self._putting(base, None)
-            if not isinstance(outcome, Conflict):
-                return
-            base = outcome.record
+    def _has_to_be_saved(self) -> bool:
+        if self._facts.restraint is Restraint.READ_ONLY:
+            return False
+        if self._facts.is_rotated or self.modified:
+            return True
+        return conf.settings().save == "auto" and self._opened.content(self._facts.bag) is not None
+
+    def _freeing(self) -> Flow[None]:
+        """Gives back a lease that no save has given back. What others have stored stays for the next save to merge."""
+        base = self._opened.record
+        try:
+            while base is not None and self._is_holder(base):
+                outcome = yield from self._putting(base, None)
+                base = outcome.record if isinstance(outcome, Conflict) else None
+        except StoreUnavailable as error:  # it runs out by itself, and there may be another error to tell
+            logger.warning("Session %s: its lease could not be given back: %s", self._facts.id, error)
 
     def __reduce__(self) -> Any:
         raise TypeError("A session is not pickled, because its token would go along. Pickle its typed_session.")

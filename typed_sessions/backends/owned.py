@@ -140,7 +140,7 @@ class OwnedSession(RestrainedSession):
         self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
         self._outdated = None
         self._facts, former = Facts(), self._facts
-        self._facts.restraint = former.restraint
+        self._facts.restraint, former.restraint = former.restraint, None
         if reason is not EndReason.LOGGED_OUT:  # nobody has asked for this end, so that it has to be told
             self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
         self._copy = self._new_copy(None)

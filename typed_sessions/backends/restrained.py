@@ -12,9 +12,6 @@ from ..working_copy import State, WorkingCopy
 from .facts import Restraint
 from .loaded import LoadedSession
 
-_OWN = ("session['_auth_user_", "session['_typed_sessions_")
-"""What the framework itself keeps in the bag, and may write whatever a view is."""
-
 logger = logging.getLogger("typed_sessions")
 
 
@@ -30,6 +27,8 @@ class RestrainedSession(LoadedSession):
 
     def __init__(self, session_key: str | None = None) -> None:
         self._before: Before | None = None
+        self._own: set[str] = set()
+        """What the framework itself has changed, and no view."""
         self._read_only_depth = 0
         self.is_passive = False
         """Whether this request, such as one of a page that polls, does not make the session last longer."""
@@ -87,9 +86,12 @@ class RestrainedSession(LoadedSession):
     def unrestrained(self) -> Iterator[None]:
         """Within it, the framework itself may write what is no change of the project's."""
         restraint, self._facts.restraint = self._facts.restraint, None
+        before = self._as_it_is() if restraint is not None else None
         try:
             yield
         finally:
+            if before is not None:
+                self._own.update(self._changed_since(before))
             self._facts.restraint = restraint  # of other facts, if the session has ended within
 
     # Django's mapping
@@ -146,7 +148,7 @@ class RestrainedSession(LoadedSession):
 
     def _go_back(self, before: Before) -> list[str]:
         """What has changed, and is as before again."""
-        changed = [name for name in self._changed_since(before) if not name.startswith(_OWN)]
+        changed = self._changed_since(before)
         if changed and self._copy is not None:
             self._copy.go_back(self._state_of(before), self._facts.bag, changed)
         return changed
@@ -157,7 +159,8 @@ class RestrainedSession(LoadedSession):
 
     def _changed_since(self, before: Before) -> list[str]:
         copy = self._copy
-        return [] if copy is None else copy.changed_since(self._state_of(before), self._facts.bag)
+        changed = [] if copy is None else copy.changed_since(self._state_of(before), self._facts.bag)
+        return [name for name in changed if name not in self._own]
 
     def _state_of(self, before: Before) -> State:
         """What to compare with: another copy, of a session that was loaded or has ended since, began as stored."""

@@ -235,6 +235,8 @@ class SavedSession(OwnedSession):
         if isinstance(outcome, Conflict):
             assert self._opened.record is not None
             if self._is_holder(self._opened.record) and not self._is_holder(outcome.record):
+                self._opened.take_over(outcome.record, self._facts.bag)
+                self._facts.record, self._lease = outcome.record, None
                 raise SessionLeaseLost(record.id)
             self._opened.merge(outcome.record, self._facts.bag)
             return False

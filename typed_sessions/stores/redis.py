@@ -7,10 +7,10 @@ the record by idempotent writes, and a replacement is taken back if its second h
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from django.core.cache import InvalidCacheBackendError, caches
@@ -35,9 +35,6 @@ from .async_redis import WAIT, AsyncClients
 from .base import Conflict, Gone, Outcome, Saved, Store
 from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone
 from .scripts import Script
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 INDEX_LAG = 60
 """Seconds that the index may lag behind a record that is saved again and again."""
@@ -215,13 +212,17 @@ class RedisStore(Store):
         by_seen, by_expiry = self._index_keys(None)
         removed = 0
         while True:
-            dead = yield self._step(
-                Command("ZRANGEBYSCORE", (by_expiry,), ("-inf", f"({now - GRACE}", "LIMIT", 0, _SWEEP))
-            )
-            if not dead:
+            limits = ("-inf", f"({now - GRACE}", "WITHSCORES", "LIMIT", 0, _SWEEP)
+            found = yield self._step(Command("ZRANGEBYSCORE", (by_expiry,), limits))
+            expiries = dict(_pairs(found))
+            if not expiries:
                 return removed
-            yield self._step(Command("ZREM", (by_seen,), tuple(dead)))
-            removed += yield self._step(Command("ZREM", (by_expiry,), tuple(dead)))
+            seen = yield self._step(Command("ZMSCORE", (by_seen,), tuple(expiries)))
+            # Only what nobody has used since: a session that was used has another score.
+            for key, scores in ((by_seen, zip(expiries, seen, strict=True)), (by_expiry, expiries.items())):
+                arguments = [part for member, score in scores if score is not None for part in (member, score)]
+                gone = (yield self._step(Command(scripts.REMOVE, (key,), tuple(arguments)))) if arguments else 0
+            removed += gone
 
     def _indexing(self, record: Record, forward: bool = False, of_user_alone: bool = False) -> Flow[None]:
         """On a cluster: the part of a script that concerns the index."""
@@ -446,6 +447,12 @@ def _time_to_live(expires: int) -> int:
 def _index_life(expires: int) -> int:
     settings = conf.settings()
     return GRACE + max(expires - clock.now(), settings.temp_seconds, settings.perm_seconds)
+
+
+def _pairs(reply: Sequence[Any]) -> Iterator[tuple[bytes, Any]]:
+    """Members and scores of a reply ``WITHSCORES``, which a newer protocol nests."""
+    flat = [part for each in reply for part in (each if isinstance(each, list) else [each])]
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 def _texts(members: Iterable[bytes]) -> list[str]:

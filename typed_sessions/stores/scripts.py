@@ -153,3 +153,15 @@ for i, id in ipairs(ids) do
 end
 return live
 """)
+
+# Of one index key, the members whose score is still the one that was read. Answers how many went.
+REMOVE = _script("""
+local removed = 0
+for i = 1, #ARGV, 2 do
+  local score = redis.call('ZSCORE', KEYS[1], ARGV[i])
+  if score and tonumber(score) == tonumber(ARGV[i + 1]) then
+    removed = removed + redis.call('ZREM', KEYS[1], ARGV[i])
+  end
+end
+return removed
+""")
