@@ -41,8 +41,21 @@ from django.urls import URLPattern, path
 import typed_sessions
 from tests.servers.process import Server
 from tests.servers.redis import RedisServer, free_port
-from typed_sessions import EndReason, SessionMode, SessionStatus, auth, clock, conf, exceptions, signals, snapshots
+from typed_sessions import (
+    EndReason,
+    SessionMode,
+    SessionStatus,
+    auth,
+    clock,
+    conf,
+    decorators,
+    exceptions,
+    signals,
+    snapshots,
+)
+from typed_sessions.backends import patience
 from typed_sessions.backends.db import SessionStore
+from typed_sessions.backends.loaded import ROTATION_WINDOW
 from typed_sessions.backends.redis import SessionStore as RedisSessionStore
 from typed_sessions.checks import messages
 from typed_sessions.middleware import RETRY_AFTER
@@ -304,6 +317,10 @@ def test_shell_prints_what_is_shown(page: Path, project: Project) -> None:
 
 
 FIGURES = [
+    ("concurrency", "for 5 seconds at least", patience.SECONDS, 5),
+    ("concurrency", "for 60 seconds, a request that has the old cookie", ROTATION_WINDOW, 60),
+    ("concurrency", "may still save for five minutes", record.GRACE, 300),
+    ("concurrency", "every 10 milliseconds or so", patience.PAUSE / 2, 0.01),
     ("storing", "under its key for an hour", record.TOMBSTONE_LIFE, 3600),
     ("cookies-and-lifetimes", "is remembered for an hour", record.TOMBSTONE_LIFE, 3600),
     ("storing", "expired more than five minutes ago", record.GRACE, 300),
@@ -565,9 +582,10 @@ def test_mentioned_checks_exist() -> None:
 
 
 def test_reference_has_every_public_name() -> None:
-    """The reference lists what `typed_sessions`, its authentication and its signals offer."""
+    """The reference lists what `typed_sessions`, its authentication, its decorators and its signals offer."""
     own = [name for name, signal in vars(signals).items() if isinstance(signal, Signal)]
     authentication = ["TypedSessionBackend", *(name for name in vars(auth) if _is_public(auth, name))]
+    own += [name for name in vars(decorators) if name.startswith("session_") or name.endswith("_required")]
     listed = set(re.findall(r"^\.\. auto\w+:: (\w+)", docs("reference").read_text(encoding="utf-8"), re.M))
     assert [name for name in (*typed_sessions.__all__, *own, *authentication) if name not in listed] == []
 
@@ -579,11 +597,9 @@ def _is_public(module: ModuleType, name: str) -> bool:
     return own and not name.startswith("_") and name not in ("begin", "end")
 
 
-def test_sessions_page_has_every_rule_option_and_property() -> None:
-    """Each rule of `merge`, each option of a field, each property and each field of the base class has its line."""
+def test_sessions_page_has_every_option_and_property() -> None:
+    """Each option of a field, each property and each field of the base class has its line."""
     options = section(docs("sessions"), "Options of a field")
-    rules = ("last", "add", "max", "min", "union", "append", "refuse")
-    assert [rule for rule in rules if f'``"{rule}"``' not in options] == []
     own = {*inspect.signature(typed_sessions.session_field).parameters} - {"metadata", "field_options"}
     assert [name for name in own if f"\n``{name}``\n" not in options] == []
     facts = section(docs("sessions"), "What every session knows")

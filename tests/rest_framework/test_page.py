@@ -14,7 +14,8 @@ from rest_framework.settings import api_settings
 from rest_framework.views import APIView
 
 from tests.test_docs import Project, blocks, docs, project, settings_blocks, settings_of
-from typed_sessions import SessionMode, live_sessions
+from typed_sessions import SessionMode, clock, live_sessions
+from typed_sessions.models import StoredSession
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -86,6 +87,19 @@ def test_views_of_the_page(client: Any, ada: User) -> None:
     User.objects.update(is_staff=True)
     assert client.ask("GET", "/api/invoice/").json() == {"of": "ada", "currency": "EUR"}
     assert client.ask("DELETE", "/api/sessions-of-staff/").json() == {"ended": 0}
+
+
+def test_what_views_say_of_the_session(client: Any, ada: User) -> None:
+    """An order takes what is in the cart, once, and waits while another request has the session."""
+    client.sign_in("ada", "secret")
+    client.ask("PATCH", "/api/session/", {"cart": [{"sku": "cup"}]})
+    (session,) = live_sessions.for_user(ada)
+    assert client.ask("GET", "/api/cart-count/").json() == {"lines": 1}
+    stored = StoredSession.objects.filter(pk=session.id)
+    stored.update(lease=f"{clock.now() + 30} another")
+    assert client.ask("POST", "/api/order/").status_code == 503
+    stored.update(lease="")
+    assert [client.ask("POST", "/api/order/").json() for _ in range(2)] == [{"lines": 1}, {"lines": 0}]
 
 
 def test_rates_of_the_page(client: Any, ada: User, settings: Settings) -> None:
