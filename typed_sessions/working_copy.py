@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -162,8 +163,8 @@ class WorkingCopy(Generic[S]):
             changed += [f"session[{key!r}]" for key in {**keys, **now} if keys.get(key) != now.get(key)]
         return changed
 
-    def go_back(self, before: State, bag: Bag | None, changed: list[str]) -> None:
-        """Makes ``changed``, an answer of ``changed_since``, be again what it was."""
+    def go_back(self, before: State, bag: Bag | None, changed: Set[str]) -> None:
+        """Makes ``changed``, as ``changed_since`` names it, be again what it was."""
         fields = self._fields_of(before) if self.is_opened else {}
         for name in self._codec.options.keys() & changed:
             if fields.get(name) != NO_ENCODING:  # there is no telling what it was

@@ -20,6 +20,7 @@ from ..stores.base import Conflict, Gone, Outcome, Saved
 from ..stores.record import Lease, Record, new_nonce
 from . import patience
 from .facts import Restraint
+from .restrained import AS_STORED
 from .saved import Commit, SavedSession
 
 __all__ = ["Commit", "SessionStore"]
@@ -66,7 +67,7 @@ class SessionStore(SavedSession):
             self._holder = self._holder or secrets.token_hex(8)
             yield from self._waiting_for_lease(wait, seconds)
         self._leases += 1
-        self._before_lease = self._before_lease or self._as_it_is()
+        self._before_lease = self._before_lease or (self._as_it_is(), frozenset(self._changed_since(AS_STORED)))
 
     def give_lease_back(self, saves: bool) -> Flow[None]:
         """The end of ``take_lease``; ``saves`` what has changed in the same write, or else undoes it."""
@@ -77,7 +78,7 @@ class SessionStore(SavedSession):
         lease = self._lease
         self._lease = self._before_lease = None
         if not saves:
-            self._go_back(before)
+            self._undo(*before)
         if lease is None or self._opened.record is None:  # there was no record, or there is none any more
             return
         try:

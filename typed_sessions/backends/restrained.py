@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -20,6 +20,9 @@ class Before(NamedTuple):
 
     copy: WorkingCopy[TypedSession] | None
     state: State
+
+
+AS_STORED = Before(None, State())
 
 
 class RestrainedSession(LoadedSession):
@@ -70,8 +73,7 @@ class RestrainedSession(LoadedSession):
         before = self._as_it_is()
 
         def report() -> None:
-            stored = Before(None, State())
-            lost = [name for name in self._changed_since(before) if name in self._changed_since(stored)]
+            lost = [name for name in self._changed_since(before) if name in self._changed_since(AS_STORED)]
             if lost:
                 logger.error(
                     "Session %s: %s changed after the answer had begun, and was not saved. Change it before, or use "
@@ -150,8 +152,17 @@ class RestrainedSession(LoadedSession):
         """What has changed, and is as before again."""
         changed = self._changed_since(before)
         if changed and self._copy is not None:
-            self._copy.go_back(self._state_of(before), self._facts.bag, changed)
+            self._copy.go_back(self._state_of(before), self._facts.bag, set(changed))
         return changed
+
+    def _undo(self, before: Before, pending: Set[str]) -> None:
+        """Takes back what has changed since and is not stored; ``pending`` was that before already. What has been
+        stored meanwhile, by this request or by others, stays.
+        """
+        changed = set(self._changed_since(AS_STORED))
+        if self._copy is not None:
+            self._copy.go_back(State(), self._facts.bag, changed - pending)
+            self._copy.go_back(self._state_of(before), self._facts.bag, changed & pending)
 
     def _as_it_is(self) -> Before:
         copy = self._copy

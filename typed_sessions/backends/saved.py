@@ -41,7 +41,7 @@ class SavedSession(OwnedSession):
 
     def __init__(self, session_key: str | None = None) -> None:
         self._leases = 0
-        self._before_lease: Before | None = None
+        self._before_lease: tuple[Before, frozenset[str]] | None = None
         self._holder = ""
         self._lease: Lease | None = None
         """While it is there, what is saved keeps the session for this request."""
