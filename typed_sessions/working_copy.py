@@ -173,8 +173,8 @@ class WorkingCopy(Generic[S]):
             stored = {key: raw for key, raw in self._bag_of(before).items() if raw != NO_ENCODING}
             was = bags.read(self._codec.format.dumps(stored), self._serializer)
             kept = {key: value for key, value in bag.items() if f"session[{key!r}]" not in changed}
-            bag.clear()
-            bag.update({key: value for key, value in was.items() if f"session[{key!r}]" in changed} | kept)
+            bag.clear()  # and in the order of before, as another would be a change
+            bag.update({key: kept.get(key, value) for key, value in was.items()} | kept)
 
     def _fields_of(self, state: State) -> FieldMap:
         if state.fields is not None:

@@ -78,7 +78,7 @@ class SessionStore(SavedSession):
         lease = self._lease
         self._lease = self._before_lease = None
         if not saves:
-            self._undo(*before)
+            self.undo(*before)
         if lease is None or self._opened.record is None:  # there was no record, or there is none any more
             return
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import fields
@@ -13,8 +13,9 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from .. import clock, tokens
 from ..flows import Flow, Step, adrive, drive
 from ..states import EndReason, SessionMode, SessionStatus
+from ..working_copy import State
 from .facts import Facts
-from .restrained import RestrainedSession
+from .restrained import AS_STORED, Before, RestrainedSession
 
 _AUTH_KEYS: Final = {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY}
 
@@ -95,6 +96,17 @@ class OwnedSession(RestrainedSession):
                 self._facts.bag.pop(key, None)
         self._authenticated_now = self.has_signed_in = self.is_claimed = self._has_changed_hands = False
         self._facts.signed_in = None
+
+    def undo(self, before: Before, pending: Set[str]) -> None:
+        """Takes back what has changed since and is not stored; ``pending`` was that before already. What has been
+        stored meanwhile, by this request or by others, stays.
+        """
+        if self._authenticated_now and f"session[{SESSION_KEY!r}]" not in pending:
+            self.roll_back({})
+        changed = set(self._changed_since(AS_STORED))
+        if self._copy is not None:
+            self._copy.go_back(State(), self._facts.bag, changed - pending)
+            self._copy.go_back(self._state_of(before), self._facts.bag, changed & pending)
 
     # Ending
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -154,15 +154,6 @@ class RestrainedSession(LoadedSession):
         if changed and self._copy is not None:
             self._copy.go_back(self._state_of(before), self._facts.bag, set(changed))
         return changed
-
-    def _undo(self, before: Before, pending: Set[str]) -> None:
-        """Takes back what has changed since and is not stored; ``pending`` was that before already. What has been
-        stored meanwhile, by this request or by others, stays.
-        """
-        changed = set(self._changed_since(AS_STORED))
-        if self._copy is not None:
-            self._copy.go_back(State(), self._facts.bag, changed - pending)
-            self._copy.go_back(self._state_of(before), self._facts.bag, changed & pending)
 
     def _as_it_is(self) -> Before:
         copy = self._copy
