@@ -111,7 +111,7 @@ class Asgi:
 
         await self._handler(scope, receive, send)
         lines = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
-        return Answer(sent[0]["status"], lines, b"".join(part["body"] for part in sent[1:]).decode())
+        return Answer(sent[0]["status"], lines, b"".join(part.get("body", b"") for part in sent[1:]).decode())
 
 
 class EventLoop:
