@@ -29,7 +29,7 @@ def drive(flow: Flow[T]) -> T:
         while True:
             try:
                 answer = step.sync(*step.args)
-            except Exception as error:
+            except BaseException as error:  # a task that is cancelled has things to put away, too
                 step = flow.throw(error)
             else:
                 step = flow.send(answer)
@@ -45,7 +45,7 @@ async def adrive(flow: Flow[T]) -> T:
         while True:
             try:
                 answer = await step.asynchronous(*step.args)
-            except Exception as error:
+            except BaseException as error:  # a task that is cancelled has things to put away, too
                 step = flow.throw(error)
             else:
                 step = flow.send(answer)

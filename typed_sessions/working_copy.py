@@ -130,18 +130,13 @@ class WorkingCopy(Generic[S]):
     def merge(self, theirs: Record, bag: Bag | None) -> None:
         """Brings what another request stored into this copy, so that a save can be tried again on top of it.
 
-        Raises ``SessionConflict`` if both changed what is declared ``merge="refuse"``; then the copy is ``theirs``, and
-        nothing of what was changed in it is left.
+        Raises ``SessionConflict`` if both changed what is declared ``merge="refuse"``.
         """
         other: WorkingCopy[S] = WorkingCopy(self._codec, self._serializer, theirs)
         if bag is not None:
             self._merge_bag(other, bag)
         if self.is_opened:
-            try:
-                self._merge_fields(other)
-            except SessionConflict:
-                self.take_over(theirs, bag)
-                raise
+            self._merge_fields(other)
             self._stored, self._stood_in = other._fields(), other._stood_in
             self._schema, self._written = other._schema, None
         self.record = theirs

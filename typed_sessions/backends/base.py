@@ -11,17 +11,15 @@ import secrets
 import time
 from typing import Any
 
-import msgspec
-
 from .. import clock, conf
 from ..exceptions import SessionBusy, StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
 from ..stores.base import Conflict, Gone, Outcome, Saved
-from ..stores.record import Lease, Record, new_nonce
-from . import patience
+from ..stores.record import Lease, Record
+from . import patience, records
 from .facts import Restraint
 from .restrained import AS_STORED
-from .saved import Commit, SavedSession
+from .saved import Commit, SavedSession, Turn
 
 __all__ = ["Commit", "SessionStore"]
 
@@ -63,29 +61,29 @@ class SessionStore(SavedSession):
         self._access()
         if self._copy is None:
             yield from self._opening()
-        if self._before_lease is None and self._opened.record is not None:
+        if self._turn is None and self._opened.record is not None:
             self._holder = self._holder or secrets.token_hex(8)
             yield from self._waiting_for_lease(wait, seconds)
         self._leases += 1
-        self._before_lease = self._before_lease or (self._as_it_is(), frozenset(self._changed_since(AS_STORED)))
+        self._turn = self._turn or Turn(self._as_it_is(), set(self._changed_since(AS_STORED)), self.modified)
 
     def give_lease_back(self, saves: bool) -> Flow[None]:
         """The end of ``take_lease``; ``saves`` what has changed in the same write, or else undoes it."""
         self._leases -= 1
-        before = self._before_lease
-        if self._leases or before is None:
+        turn = self._turn
+        if self._leases or turn is None:
             return
-        lease = self._lease
-        self._lease = self._before_lease = None
-        if not saves:
-            self.undo(*before)
-        if lease is None or self._opened.record is None:  # there was no record, or there is none any more
-            return
+        is_held, self._lease = self._lease is not None, None
         try:
-            if saves and self._has_to_be_saved():
+            if not saves:
+                self.undo(turn.before, turn.pending)
+                self.modified = turn.modified
+            elif is_held and self._has_to_be_saved():
                 yield from self._saving()
+                self.modified = False
         finally:
             yield from self._freeing()
+            self._turn = None
 
     def _waiting_for_lease(self, wait: float, seconds: int) -> Flow[None]:
         deadline = time.monotonic() + wait
@@ -109,7 +107,7 @@ class SessionStore(SavedSession):
             if isinstance(outcome, Gone):
                 raise self._gone(outcome.tombstone)
             with self.unrestrained():
-                self._opened.merge(outcome.record, self._facts.bag)
+                self._merge(outcome.record)
             self._facts.record = outcome.record
 
     def _looking_again(self, record: Record) -> Flow[Conflict | Gone]:
@@ -121,14 +119,14 @@ class SessionStore(SavedSession):
 
     def _putting(self, base: Record, lease: Lease | None) -> Flow[Outcome]:
         """Stores ``base`` with another lease, and nothing else of it changed."""
-        record = msgspec.structs.replace(base, revision=base.revision + 1, nonce=new_nonce(), lease=lease)
+        record = records.following(base, lease=lease)
         outcome: Outcome = yield Step(self.store.save, self.store.asave, (record, base))
         if isinstance(outcome, Saved) and base is self._opened.record:
             self._opened.record = self._facts.record = record
         return outcome
 
     def _has_to_be_saved(self) -> bool:
-        if self._facts.restraint is Restraint.READ_ONLY:
+        if self._facts.restraint is Restraint.READ_ONLY or self._opened.record is None:  # or it has ended
             return False
         if self._facts.is_rotated or self.modified:
             return True

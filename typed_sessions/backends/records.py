@@ -27,8 +27,7 @@ def make(content: Content, token: Token, base: Record | None, *, now: int, seen:
     return Record(
         format=FORMAT,
         seen=max(seen, base.seen) if base else seen,
-        revision=base.revision + 1 if base and base.id == token.id else 1,
-        nonce=new_nonce(),
+        **_mark_over(base if base and base.id == token.id else None),
         id=token.id,
         mode=token.mode,
         created=base.created if base else now,
@@ -43,8 +42,19 @@ def make(content: Content, token: Token, base: Record | None, *, now: int, seen:
 
 def rewritten(base: Record, content: Content, now: int) -> Record:
     """``base`` with other content, by somebody who is not its visitor."""
-    changed = {"modified": now, "revision": base.revision + 1, "nonce": new_nonce()}
-    return msgspec.structs.replace(base, **content._asdict(), **changed)
+    return following(base, modified=now, **content._asdict())
+
+
+def following(base: Record, **changes: Any) -> Record:
+    """``base`` with ``changes``, as the next save has to look."""
+    return msgspec.structs.replace(base, **_mark_over(base), **changes)
+
+
+def _mark_over(base: Record | None) -> dict[str, Any]:
+    """What tells a save from all others, over ``base`` or as the first one."""
+    if base is None:
+        return {"revision": 1, "nonce": new_nonce()}
+    return {"revision": base.revision + 1, "nonce": new_nonce(), "earlier": base.marks()}
 
 
 def authentication(user: str | None, base: Record | None, now: int, signed_in: bool) -> tuple[int | None, int | None]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from contextlib import suppress
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from django.conf import settings as django_settings
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 
 from .. import clock, conf, hooks, tokens
-from ..exceptions import SessionLeaseLost, StoreUnavailable
+from ..exceptions import SessionConflict, SessionLeaseLost, StoreUnavailable
 from ..flows import Flow, Step, adrive, drive
 from ..session import TypedSession
 from ..states import EndReason, SessionMode, SessionStatus
@@ -36,12 +37,22 @@ class Commit(Enum):
     SAVED = "saved"
 
 
+class Turn(NamedTuple):
+    """What there was when a request got the session for itself."""
+
+    before: Before
+    pending: Set[str]
+    """What had been changed by then, and was not stored."""
+    modified: bool
+
+
 class SavedSession(OwnedSession):
     """A session that can be stored."""
 
     def __init__(self, session_key: str | None = None) -> None:
         self._leases = 0
-        self._before_lease: tuple[Before, frozenset[str]] | None = None
+        self._turn: Turn | None = None
+        """While this request has the session for itself."""
         self._holder = ""
         self._lease: Lease | None = None
         """While it is there, what is saved keeps the session for this request."""
@@ -234,14 +245,29 @@ class SavedSession(OwnedSession):
             raise self._gone(outcome.tombstone)
         if isinstance(outcome, Conflict):
             assert self._opened.record is not None
-            if self._is_holder(self._opened.record) and not self._is_holder(outcome.record):
-                self._opened.take_over(outcome.record, self._facts.bag)
-                self._facts.record, self._lease = outcome.record, None
+            if self._turn and self._is_holder(self._opened.record) and not self._is_holder(outcome.record):
+                self._lease = None
+                self._give_up(outcome.record)
                 raise SessionLeaseLost(record.id)
-            self._opened.merge(outcome.record, self._facts.bag)
+            self._merge(outcome.record)
             return False
         self._stored(record)
         return True
+
+    def _merge(self, theirs: Record) -> None:
+        try:
+            self._opened.merge(theirs, self._facts.bag)
+        except SessionConflict:
+            self._give_up(theirs)
+            raise
+
+    def _give_up(self, theirs: Record) -> None:
+        """The session is as another request left it, and nothing is to be saved. A view may go on from there."""
+        if self._facts.is_rotated:
+            self.roll_back({})
+        self._opened.take_over(theirs, self._facts.bag)
+        self._facts.record = theirs
+        self.modified = False
 
     def _stored(self, record: Record) -> None:
         self._opened.rebase(record)
@@ -278,7 +304,8 @@ class SavedSession(OwnedSession):
         settings = conf.settings()
         now = clock.now()
         is_due = settings.sliding and now - record.seen >= settings.touch_interval
-        return is_due and not self.is_passive and self._slides(record, now)
+        # What is over beyond the grace is not brought back by who held it for so long.
+        return is_due and not self.is_passive and record.expires > now - GRACE and self._slides(record, now)
 
     def _slides(self, record: Record, now: int) -> bool:
         return self._expiry(now, record.until) > record.expires

@@ -80,6 +80,8 @@ class CachedDatabaseStore(Store):
             life = min(COPY_LIFE, there.expires + GRACE - clock.now())
             if life > 0:
                 self._quietly(lambda: self._cache.add(urn(session_id), wire.encode(there), life), default=False)
+                if time.monotonic() - begun >= SLOW_READ:  # it was held up on the way, and the mark may be over
+                    self._mark(session_id)
         return there
 
     def _copy_safely(self, session_id: str) -> None:

@@ -18,6 +18,10 @@ TOMBSTONE_LIFE = 3600
 """Seconds that a store remembers that, and why, a session ended."""
 
 
+_REMEMBERED = 3
+"""Saves, besides the last one, that a record knows."""
+
+
 class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who used the session first, and who last if that was somebody else."""
 
@@ -77,6 +81,18 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client: Client | None = None
     lease: Lease | None = None
     """Who has the session for itself. Stores keep it, and do nothing about it."""
+    earlier: str = ""
+    """The nonces of the last saves before this one, so that a save whose reply was lost recognises its own work also
+    when others have saved since. A store where nothing is sent twice need not keep them."""
+
+    def marks(self) -> str:
+        """``earlier`` of the save that comes next."""
+        return (self.nonce + self.earlier)[: _REMEMBERED * len(self.nonce)]
+
+    def follows(self, record: Record) -> bool:
+        """Whether ``record`` was saved, and others over it since."""
+        size = len(record.nonce)
+        return record.nonce in (self.earlier[at : at + size] for at in range(0, len(self.earlier), size))
 
     def is_live(self, now: int) -> bool:
         return now < self.expires

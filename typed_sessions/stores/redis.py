@@ -304,6 +304,8 @@ class RedisStore(Store):
         if reply[0] == 1:
             return Saved(record)
         there = self._found(base.id, reply[1]) if reply[0] == 0 else None
+        if isinstance(there, Record) and there.follows(record):
+            return Saved(record)
         return Conflict(there) if isinstance(there, Record) else Gone(there)
 
     def _found(self, session_id: str, value: bytes | None) -> Record | Tombstone | None:

@@ -32,7 +32,7 @@ from ..formats import JSON, Format
 from ..states import EndReason, SessionMode
 from ..stores import wire
 from ..stores.base import Conflict, Gone, Outcome, Saved, Store
-from ..stores.record import FORMAT, GRACE, Client, Record, Tombstone, new_nonce
+from ..stores.record import FORMAT, GRACE, Client, Lease, Record, Tombstone, new_nonce
 
 T = TypeVar("T")
 
@@ -343,6 +343,37 @@ class StoreContract:
             assert verbs.touch(record, record.seen + 60, record.expires + 60) is False
         assert verbs.load(unknown.id) is None
         assert buried(verbs, ended.id) is EndReason.LOGGED_OUT
+
+    # The lease of a request that has the session for itself
+
+    def test_lease_is_a_part_of_the_record(self, verbs: Store) -> None:
+        """A lease is kept as it was saved, over a touch and until a save without it; a store does nothing about it."""
+        base = created(verbs, full_record(verbs))
+        lease = Lease(holder="0123456789abcdef", until=clock.now() - 60)
+        for held in (lease, msgspec.structs.replace(lease, until=clock.now() + 60), None):
+            record = saved(verbs.save(next_save(base, lease=held), base))
+            verbs.touch(record, record.seen + 60, record.expires + 60)
+            base = msgspec.structs.replace(record, seen=record.seen + 60, expires=record.expires + 60)
+            assert record.lease == held
+            assert verbs.load(base.id) == base
+            assert list(verbs.load_many([base.id])) == [base]
+
+    def test_r26_lease_of_another_is_a_conflict(self, verbs: Store) -> None:
+        """Of two requests that take a lease at once the second is told of the first one's."""
+        base = created(verbs, new_record(verbs))
+        mine, theirs = (Lease(holder=holder * 16, until=clock.now() + 60) for holder in "ab")
+        saved(verbs.save(next_save(base, lease=theirs), base))
+        assert conflicting(verbs.save(next_save(base, lease=mine), base)).lease == theirs
+
+    def test_lease_goes_with_the_session(self, verbs: Store) -> None:
+        """Who ends or replaces a session under lease need not know of it, and nothing of it is left."""
+        lease = Lease(holder="0123456789abcdef", until=clock.now() + 60)
+        ended, replaced = (created(verbs, new_record(verbs, lease=lease)) for _ in range(2))
+        assert verbs.end(ended.id, EndReason.LOGGED_OUT, clock.now()) == ended
+        record = saved(verbs.replace(successor(replaced, lease=None), replaced))
+        assert verbs.load(record.id) == record
+        assert buried(verbs, ended.id) is EndReason.LOGGED_OUT
+        assert buried(verbs, replaced.id) is EndReason.ROTATED
 
     # replace
 
