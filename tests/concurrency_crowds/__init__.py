@@ -1,0 +1,1 @@
+"""Crowds at one session, on real servers: threads, processes, and clients over the network. Nothing is lost."""
