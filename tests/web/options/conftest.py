@@ -14,6 +14,7 @@ from tests.web.browser import Browser, Wsgi
 from typed_sessions import tokens
 from typed_sessions.backends import patience
 from typed_sessions.backends.base import SessionStore
+from typed_sessions.decorators import session_exclusive
 from typed_sessions.flows import Step
 from typed_sessions.stores.record import Record
 
@@ -83,6 +84,12 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Waiting:
     waiting, pause = Waiting(), patience.pause
     monkeypatch.setattr(patience, "pause", lambda: waiting.pause(pause))
     return waiting
+
+
+def take_turn(request: Any) -> None:
+    """A view that begins what never ends: a worker that dies."""
+    turn: Any = session_exclusive(request)
+    turn.__enter__()
 
 
 def told(records: list[Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -55,7 +55,7 @@ def async_streaming(late: Late, code: int = 200, before: Late | None = None) -> 
     """The same in async code, in which the session is loaded before the answer."""
 
     async def view(request: Any) -> StreamingHttpResponse:
-        async def body() -> Any:
+        async def body() -> AsyncIterator[str]:
             yield str(late(request))
 
         await request.session.aget_typed_session()
@@ -128,7 +128,7 @@ def test_async_ways(browser: Browser) -> None:
     """The ways that async code has raise the same."""
 
     async def view(request: Any) -> StreamingHttpResponse:
-        async def body() -> Any:
+        async def body() -> AsyncIterator[str]:
             session = request.session
             for late in (session.aset("x", 1), session.aupdate({"x": 1}), session.acycle_key()):
                 with pytest.raises(SessionCommitted):
@@ -395,7 +395,7 @@ def stream_of_user(request: Any) -> StreamingHttpResponse:
 
 
 async def async_stream_of_user(request: Any) -> StreamingHttpResponse:
-    async def body() -> Any:
+    async def body() -> AsyncIterator[str]:
         user = await request.auser()
         yield f"{user} {(await request.session.aget_typed_session()).user_name}"
 

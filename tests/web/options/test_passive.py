@@ -15,6 +15,7 @@ from tests.web.matrix import each_engine_once
 from tests.web.options.conftest import Look
 from tests.web.options.test_readonly import OURS, Around
 from tests.web.signing import Request, put_in_cart, sign_in, state, status, who
+from tests.web.urls import View
 from typed_sessions import tokens
 from typed_sessions.decorators import session_exclusive, session_passive, session_readonly
 from typed_sessions.exceptions import SessionReadOnly
@@ -187,13 +188,14 @@ def test_with_other_options(visitor: Browser, clock: Clock, record_of: Look) -> 
             request.typed_session.currency = "USD"
         return look(request)
 
-    for option in (
+    options: tuple[Callable[[View], Any], ...] = (
         lambda view: session_passive(session_readonly(view)),
         lambda view: session_readonly(session_passive(view)),
         lambda view: session_passive(session_exclusive(view)),
         lambda view: session_exclusive(session_passive(view)),
         session_passive,
-    ):
+    )
+    for option in options:
         assert visitor.visit(option(refused)).text == "EUR tea"
     assert visitor.visit(session_exclusive(session_passive(count))).text == "1"
     assert visitor.visit(session_passive(session_exclusive(count))).text == "2"

@@ -19,13 +19,12 @@ from tests.engines.rows import UseEngine
 from tests.sessions import CartLine, ShopSession
 from tests.web.browser import Browser
 from tests.web.matrix import TRANSACTIONAL
-from tests.web.options.conftest import Look
+from tests.web.options.conftest import Look, take_turn
 from tests.web.signing import put_in_cart, sign_in, sign_out, status
 from tests.web.stored import spoil, wipe
 from typed_sessions import SessionMode, SessionStatus, live_sessions, signals, tokens
 from typed_sessions.backends import patience
 from typed_sessions.backends.base import SessionStore
-from typed_sessions.decorators import session_exclusive
 from typed_sessions.exceptions import SessionFieldError, SessionTooLarge, StoreUnavailable
 from typed_sessions.testing.engines import Clock, Configure, Verbs
 
@@ -355,7 +354,7 @@ def test_function_that_asks_the_database(session_id: str, user: User) -> None:
 
 def test_in_the_turn_of_another(update: Update, visitor: Browser, session_id: str, record_of: Look) -> None:
     """It waits for nobody, and leaves the lease of a request that has the session for itself to that."""
-    visitor.visit(lambda request: session_exclusive(request).__enter__())
+    visitor.visit(take_turn)
     lease = record_of(visitor).lease
     assert lease is not None
     update(session_id, to_dollars)
