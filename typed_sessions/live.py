@@ -104,7 +104,7 @@ class LiveSessions:
     def _updating(self, session_id: str, change: Callable[[Any], object]) -> Flow[TypedSession | None]:
         engine = _engine()
         store, found = engine.store, None
-        for pause in patience.tries():
+        for pause in patience.tries(session_id):
             if pause:
                 yield pause
             if found is None and is_well_formed(session_id):

@@ -1,11 +1,16 @@
-"""How long a save goes on when others keep coming first."""
+"""How long a save goes on when others keep coming first, and who of this process is next."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from typing import Final
 
 from ..flows import Step
@@ -16,19 +21,85 @@ TRIES: Final = 200
 AT_ONCE: Final = 3
 """Tries without a pause between them."""
 PAUSE: Final = 0.02
-"""Seconds at most before each further try."""
+"""Seconds at most before each further try, which grow to ``LONGEST_PAUSE``."""
+LONGEST_PAUSE: Final = 0.2
+TURN: Final = SECONDS
+"""Seconds that a save waits for its turn, before it tries without."""
 
 
-def pause() -> Step:
+class _Ticket(Future[None]):
+    """A place in a line; done when it is the first one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thread = threading.get_ident()
+
+
+_lines: dict[str, deque[_Ticket]] = {}
+"""By session, those of this process that lost to others and try again. To wait in line is polite and no more: what
+makes a save safe is the store's compare-and-set, so whoever has waited for long may jump it. Without a line most tries
+of a crowd fail, and whoever is slow never gets through.
+"""
+_guard = threading.Lock()
+
+
+def pause(longest: float = PAUSE) -> Step:
     """A wait of random length, so that whoever lost meets others the next time."""
-    return Step(time.sleep, asyncio.sleep, (random.uniform(0, PAUSE),))
+    return Step(time.sleep, asyncio.sleep, (random.uniform(0, longest),))
 
 
-def tries() -> Iterator[Step | None]:
-    """What to wait for before each try; nothing before the first few."""
+def tries(session_id: str) -> Iterator[Step | None]:
+    """What to wait for before each try: nothing before the first, unless others are in line already, and one's turn
+    before the second.
+    """
     begun = time.monotonic()
     tried = 0
-    while tried < TRIES or time.monotonic() - begun < SECONDS:
-        # Not even a sleep of 0: the kernel rounds it up.
-        yield None if tried < AT_ONCE else pause()
+    ticket = None
+    try:
+        if session_id not in _lines:
+            yield None
+            tried += 1
+        ticket = _join(session_id)
+        yield Step(_wait, _await, (session_id, ticket))
         tried += 1
+        while tried < TRIES or time.monotonic() - begun < SECONDS:
+            # Not even a sleep of 0: the kernel rounds it up.
+            yield None if tried < AT_ONCE else pause(min(PAUSE * tried / AT_ONCE, LONGEST_PAUSE))
+            tried += 1
+    finally:
+        if ticket is not None:
+            _leave(session_id, ticket)
+
+
+def _join(session_id: str) -> _Ticket:
+    ticket = _Ticket()
+    with _guard:
+        line = _lines.setdefault(session_id, deque())
+        line.append(ticket)
+        if len(line) == 1:
+            ticket.set_result(None)
+    return ticket
+
+
+def _leave(session_id: str, ticket: _Ticket) -> None:
+    with _guard:
+        line = _lines[session_id]
+        line.remove(ticket)
+        if not line:
+            del _lines[session_id]
+        elif not line[0].done():
+            with suppress(InvalidStateError):  # cancelled just now: it leaves by itself
+                line[0].set_result(None)
+
+
+def _wait(session_id: str, ticket: _Ticket) -> None:
+    with _guard:
+        is_own = any(other.thread == ticket.thread for other in _lines[session_id] if other is not ticket)
+    if not is_own:  # else it would wait for what cannot go on before it
+        with suppress(FutureTimeout):
+            ticket.result(TURN)
+
+
+async def _await(session_id: str, ticket: _Ticket) -> None:
+    with suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(ticket)), TURN)

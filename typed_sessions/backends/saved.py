@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from django.conf import settings as django_settings
+from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 
 from .. import clock, conf, hooks, tokens
@@ -96,7 +97,7 @@ class SavedSession(OwnedSession):
         return await adrive(self._committing())
 
     def _saving_as_told(self, must_create: bool) -> Flow[None]:
-        if self._copy is None and not must_create:
+        if self._copy is None and (self.is_bound or not must_create):
             yield from self._opening()
         is_known = self._facts.record is not None and not self._facts.is_rotated and not must_create
         if not (self.is_committed and is_known):  # it needs no cookie
@@ -105,6 +106,8 @@ class SavedSession(OwnedSession):
 
     def _creating(self) -> Flow[None]:
         self._refuse_change()
+        if self._copy is None and self.is_bound:
+            yield from self._opening()  # which tells whether the browser has a newer token
         if self._facts.is_rotated:  # a new record is on its way already
             yield from self._replacing()
             return
@@ -193,7 +196,7 @@ class SavedSession(OwnedSession):
     def _updating(self, content: Content | None = None) -> Flow[Commit]:
         """Stores ``content``, which is what has changed if it is not known yet."""
         yield from self._reporting_unreadable()
-        for pause in patience.tries():
+        for pause in patience.tries(self._facts.record.id if self._facts.record else ""):
             if pause:
                 yield pause
             copy = self._opened
@@ -218,7 +221,7 @@ class SavedSession(OwnedSession):
         yield from self._reporting_unreadable()
         # First, so that there are never two sessions of which the browser knows one, whatever fails (REQ-S18).
         yield from self._ending_superseded(EndReason.ROTATED)
-        for pause in patience.tries():
+        for pause in patience.tries(self._facts.record.id if self._facts.record else ""):
             if pause:
                 yield pause
             copy = self._opened
@@ -227,14 +230,19 @@ class SavedSession(OwnedSession):
                 self._refuse_what_is_over(copy.record)
             record = self._next_record(copy.content(self._facts.bag) or _content_of(copy.record), copy.record)
             outcome = yield Step(self.store.replace, self.store.areplace, (record, copy.record))
-            if isinstance(outcome, Gone) and self._authenticated_now:
-                # Whoever has just shown credentials signs in, whatever became of the anonymous session before it.
+            if isinstance(outcome, Gone) and (self._authenticated_now or self._has_outlived(outcome)):
+                # Whoever has just shown credentials signs in, whatever became of the session before it.
                 yield Step(self.store.create, self.store.acreate, (record,))
                 self._stored(record)  # its id is of this very request: nobody else can have taken it
                 return
             if self._settled(outcome, record):
                 return
         raise self._outrun()
+
+    def _has_outlived(self, gone: Gone) -> bool:
+        """Whether it was ended for an old password, which is the one that this very request has changed."""
+        changes = self._opened.read_bag().get(HASH_SESSION_KEY) != (self._facts.bag or {}).get(HASH_SESSION_KEY)
+        return gone.tombstone is not None and gone.tombstone.reason is EndReason.PASSWORD_CHANGED and changes
 
     def _outrun(self) -> StoreUnavailable:
         return StoreUnavailable(f"Session {self._facts.id}: for {patience.SECONDS} s other requests' saves came first")

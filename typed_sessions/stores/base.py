@@ -66,7 +66,10 @@ class Store(ABC):
 
     @abstractmethod
     def save(self, record: Record, base: Record) -> Outcome:
-        """Stores ``record`` in place of ``base``, if ``base`` is still what is stored."""
+        """Stores ``record`` in place of ``base``, if ``base`` is still what is stored.
+
+        A touch since is no hindrance; if ``record`` has the clocks of ``base``, those of the touch stay.
+        """
 
     @abstractmethod
     def touch(self, record: Record, seen: int, expires: int) -> bool:

@@ -54,7 +54,11 @@ class CacheStore(Store):
 
     def save(self, record: Record, base: Record) -> Outcome:
         with self._lease(base.id) as is_held:
-            return self._compare(record, base) or self._put(record, is_held)
+            there = self.load(base.id)
+            outcome = _compared(record, base, there)
+            if outcome is None and isinstance(there, Record) and record.keeps_clocks_of(base):
+                record = msgspec.structs.replace(record, seen=there.seen, expires=there.expires)
+            return outcome or self._put(record, is_held)
 
     def touch(self, record: Record, seen: int, expires: int) -> bool:
         with self._lease(record.id) as is_held:
@@ -70,11 +74,11 @@ class CacheStore(Store):
             done = self.load(record.id)
             if isinstance(done, Record) and done.nonce == record.nonce:
                 return Saved(record)
-            outcome = self._compare(record, base)
+            outcome = _compared(record, base, self.load(base.id))
             if outcome is None:
                 outcome = self._put(record, is_held)
                 try:
-                    self._bury(base.id, EndReason.ROTATED, clock.now())
+                    self._bury_at_last(base.id, EndReason.ROTATED, clock.now())
                 except StoreUnavailable:
                     # Two live sessions for one browser would outlive the sign-out of one of them (REQ-S18).
                     with suppress(StoreUnavailable), store_errors(self.alias):
@@ -101,21 +105,19 @@ class CacheStore(Store):
     def _cache(self) -> ByteCache:
         return byte_cache(self.alias)
 
-    def _compare(self, record: Record, base: Record) -> Outcome | None:
-        """What stands in the way of saving, or says that it has been done; nothing if ``base`` is still there."""
-        there = self.load(base.id)
-        if not isinstance(there, Record):
-            return Gone(there)
-        if (there.revision, there.nonce) == (record.revision, record.nonce):
-            return Saved(record)
-        return None if (there.revision, there.nonce) == (base.revision, base.nonce) else Conflict(there)
-
     def _put(self, record: Record, is_held: Callable[[], bool]) -> Saved:
         with store_errors(self.alias):
             if not is_held():
                 raise StoreUnavailable(f"Session {record.id}: this request was too slow, and another has gone on")
             self._cache.set(urn(record.id), wire.encode(record), _time_to_live(record.expires))
         return Saved(record)
+
+    def _bury_at_last(self, session_id: str, reason: EndReason, now: int) -> None:
+        """``_bury``, once more if the reply was lost: what it did is not known then."""
+        try:
+            self._bury(session_id, reason, now)
+        except StoreUnavailable:
+            self._bury(session_id, reason, now)
 
     def _bury(self, session_id: str, reason: EndReason, now: int) -> None:
         tombstone = wire.encode(Tombstone(format=FORMAT, ended=now, reason=reason))
@@ -142,6 +144,15 @@ class CacheStore(Store):
             with store_errors(self.alias):
                 if is_held():
                     self._cache.delete(key)
+
+
+def _compared(record: Record, base: Record, there: Record | Tombstone | None) -> Outcome | None:
+    """What stands in the way of saving, or says that it has been done; nothing if ``base`` is still there."""
+    if not isinstance(there, Record):
+        return Gone(there)
+    if (there.revision, there.nonce) == (record.revision, record.nonce):
+        return Saved(record)
+    return None if (there.revision, there.nonce) == (base.revision, base.nonce) else Conflict(there)
 
 
 def _time_to_live(expires: int) -> int:

@@ -79,7 +79,10 @@ class DatabaseStore(Store):
 
     def save(self, record: Record, base: Record) -> Outcome:
         with _store_errors():
-            if self._as_it_was(base).update(**_columns(record)):
+            columns = _columns(record)
+            if record.keeps_clocks_of(base):
+                del columns["seen"], columns["expires"]
+            if self._as_it_was(base).update(**columns):
                 return Saved(record)
         return self._what_came_first(record, base)
 

@@ -94,6 +94,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         size = len(record.nonce)
         return record.nonce in (self.earlier[at : at + size] for at in range(0, len(self.earlier), size))
 
+    def keeps_clocks_of(self, base: Record) -> bool:
+        """Whether the save is no use of the session, so that what others have used it since must stay."""
+        return (self.seen, self.expires) == (base.seen, base.expires)
+
     def is_live(self, now: int) -> bool:
         return now < self.expires
 

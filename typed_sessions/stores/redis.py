@@ -141,10 +141,11 @@ class RedisStore(Store):
         if not is_index_due:
             # Whoever ends all sessions of a user must not miss one: that part of the index never lags.
             keys = (keys[0], *keys[3:])
-        command = Command(scripts.SAVE, keys, (*self._arguments(record), wire.stamp(base)))
+        keeps = int(record.keeps_clocks_of(base))
+        command = Command(scripts.SAVE, keys, (*self._arguments(record), wire.stamp(base), keeps))
         outcome = self._outcome(record, base, (yield self._step(command)))
         if isinstance(outcome, Saved):
-            yield from self._indexing(record, of_user_alone=not is_index_due)
+            yield from self._indexing(record, forward=bool(keeps), of_user_alone=not is_index_due)
             yield from self._leaving_user(base, record.user)
         return outcome
 
@@ -171,8 +172,12 @@ class RedisStore(Store):
             return Gone(None)
         tombstone = _tombstone(EndReason.ROTATED, nonce=record.nonce)
         bury = (tombstone, TOMBSTONE_LIFE, wire.stamp(base), record.nonce)
+        burying = self._step(Command(scripts.BURY, (self._key(base.id),), bury))
         try:
-            reply = yield self._step(Command(scripts.BURY, (self._key(base.id),), bury))
+            try:
+                reply = yield burying
+            except StoreUnavailable:
+                reply = yield burying  # once more, as it may have been done, and the reply lost
         except StoreUnavailable:
             # Two live sessions for one browser would outlive the sign-out of one of them.
             yield from self._undoing(record)

@@ -23,6 +23,15 @@ end
 local function ended(value)
   return string.find(string.sub(value, 1, 24), '"ended"', 1, true)
 end
+local function clocks(text)
+  return string.find(text, 'seen', 1, true), string.find(text, 'revision', 1, true) - 1
+end
+local function with_clocks_of(head, value)
+  local from, to = clocks(head)
+  local at, last = clocks(string.sub(value, 1, 128))
+  if to - from ~= last - at then return value end  -- the other format
+  return string.sub(value, 1, at - 1) .. string.sub(head, from, to) .. string.sub(value, last + 1)
+end
 local function enter(key, id, score, ttl, forward)
   if forward then redis.call('ZADD', key, 'GT', score, id) else redis.call('ZADD', key, score, id) end
   if redis.call('TTL', key) < tonumber(ttl) then redis.call('EXPIRE', key, ttl) end
@@ -56,14 +65,18 @@ return 1
 
 # {1} saved, {0, what is there instead}, {-1} nothing is there.
 SAVE = _script("""
-local value, ttl, own, id, seen, expires, index_ttl, dead, base = unpack(ARGV)
+local value, ttl, own, id, seen, expires, index_ttl, dead, base, keeps = unpack(ARGV)
 local head = redis.call('GETRANGE', KEYS[1], 0, 127)
 if head == '' then return {-1} end
 if not holds(head, own) then
   if not holds(head, base) then return {0, redis.call('GET', KEYS[1])} end
-  redis.call('SET', KEYS[1], value, 'EX', ttl)
+  if keeps == '1' then
+    redis.call('SET', KEYS[1], with_clocks_of(head, value), 'KEEPTTL')
+  else
+    redis.call('SET', KEYS[1], value, 'EX', ttl)
+  end
 end
-index(2, id, seen, expires, index_ttl)
+index(2, id, seen, expires, index_ttl, keeps == '1')
 return {1}
 """)
 
