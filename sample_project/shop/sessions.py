@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib import messages
@@ -15,6 +16,7 @@ from .money import Currency
 
 MOST = 20
 """Of one thing in one cart."""
+REMEMBERED_VISITS = 5
 
 
 @dataclass
@@ -29,12 +31,30 @@ class Visit:
     at: datetime
 
 
+def merged_carts(base: list[CartLine], mine: list[CartLine], theirs: list[CartLine]) -> list[CartLine]:
+    """After two tabs have changed the cart at once: what either has put in or taken out counts."""
+    before, here, there = ({line.sku: line.quantity for line in cart} for cart in (base, mine, theirs))
+    wanted = {sku: there.get(sku, 0) + here.get(sku, 0) - before.get(sku, 0) for sku in {**there, **here}}
+    return [CartLine(sku, min(quantity, MOST)) for sku, quantity in wanted.items() if quantity > 0]
+
+
+def latest(visits: Iterable[Visit]) -> list[Visit]:
+    """The last visit to each product, newest first."""
+    by_sku = {visit.sku: visit for visit in sorted(visits, key=lambda visit: visit.at)}
+    return sorted(by_sku.values(), key=lambda visit: visit.at, reverse=True)[:REMEMBERED_VISITS]
+
+
+def merged_visits(base: list[Visit], mine: list[Visit], theirs: list[Visit]) -> list[Visit]:
+    """After two products were opened at once, each in a tab of its own."""
+    return latest([*mine, *theirs])
+
+
 @dataclass
 class ShopSession(AuthUserSession):
-    cart: list[CartLine] = session_field(default_factory=list, api="read")
+    cart: list[CartLine] = session_field(default_factory=list, merge=merged_carts, api="read")
     currency: Currency = session_field(default="EUR", api="write")
     page_views: int = session_field(default=0, merge="add")
-    recently_viewed: list[Visit] = field(default_factory=list)
+    recently_viewed: list[Visit] = session_field(default_factory=list, merge=merged_visits)
     gift_note: str = session_field(default="", secret=True)
 
     @property

@@ -27,6 +27,7 @@ urlpatterns = [
     path("sign-out/", views.sign_out, name="sign-out"),
     path("signed-out/", views.signed_out, name="signed-out"),
     path("account/", views.Account.as_view(), name="account"),
+    path("account/orders/", views.my_orders, name="orders"),
     path("account/devices/", views.my_devices, name="devices"),
     path("account/devices/sign-out/", views.end_other_devices, name="end-other-devices"),
     path("account/devices/<str:session_id>/sign-out/", views.end_device, name="end-device"),

@@ -19,21 +19,21 @@ from django.views.generic import TemplateView
 
 from typed_sessions import TypedSessionMixin, aget_session, get_session, live_sessions
 from typed_sessions.auth import logout
-from typed_sessions.decorators import recent_auth_required
+from typed_sessions.decorators import recent_auth_required, session_exclusive, session_passive, session_readonly
 
 from . import cart as carts
-from . import devices
+from . import devices, orders
 from .forms import CurrencyForm, EmailForm, GiftNoteForm, QuantityForm
 from .inspection import describe
 from .products import CATALOGUE, Product
-from .sessions import MOST, ShopSession, Visit
+from .sessions import MOST, ShopSession, Visit, latest
 
-REMEMBERED_VISITS = 5
 CONFIRMED_FOR = 300
 """Seconds after which something sensitive asks for the password again."""
 
 
 @require_safe
+@session_readonly
 def products(request: HttpRequest) -> HttpResponse:
     return render(request, "shop/products.html", {"products": CATALOGUE.values()})
 
@@ -44,12 +44,13 @@ def product(request: HttpRequest, sku: str) -> HttpResponse:
     session = get_session(request, ShopSession)
     earlier = [visit for visit in session.recently_viewed if visit.sku != sku]
     session.page_views += 1
-    session.recently_viewed = [Visit(sku, timezone.now()), *earlier][:REMEMBERED_VISITS]
+    session.recently_viewed = latest([Visit(sku, timezone.now()), *earlier])
     seen = [CATALOGUE[visit.sku] for visit in earlier if visit.sku in CATALOGUE]
     return render(request, "shop/product.html", {"product": shown, "seen": seen[:4], "most": MOST})
 
 
 @require_safe
+@session_readonly
 def cart(request: HttpRequest) -> HttpResponse:
     session = get_session(request, ShopSession)
     context = {
@@ -62,10 +63,12 @@ def cart(request: HttpRequest) -> HttpResponse:
 
 
 @require_GET
+@session_passive
+@session_readonly
 async def cart_summary(request: HttpRequest) -> JsonResponse:
-    """For the badge in the header, which is out of date after the browser's Back button."""
+    """For the badge in the header. Pages ask by themselves, which must keep nobody signed in: so it is passive."""
     session = await aget_session(request, ShopSession)
-    return JsonResponse({"items": session.item_count})
+    return JsonResponse({"items": session.item_count, "is_authenticated": session.is_authenticated})
 
 
 @require_POST
@@ -79,7 +82,9 @@ def add_to_cart(request: HttpRequest, sku: str) -> HttpResponse:
 
 
 @require_POST
+@session_exclusive
 def change_quantity(request: HttpRequest, sku: str) -> HttpResponse:
+    """Exclusive, as the form says how many there are to be: the differences of two such forms must not add up."""
     session = get_session(request, ShopSession)
     line, form = session.line(sku), QuantityForm(request.POST)
     if line and form.is_valid():
@@ -105,14 +110,25 @@ def write_gift_note(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
+@session_exclusive(wait=10, lease=30)
 def order(request: HttpRequest) -> HttpResponse:
+    """Exclusive, so that a double click makes one order: the second request finds an empty cart."""
     if not request.user.is_authenticated:  # signed out in another tab, say
         return redirect_to_login(reverse("cart"))
     session = get_session(request, ShopSession)
     if session.cart:
+        placed = orders.place(request.user, session)
         session.cart, session.gift_note = [], ""
-        messages.success(request, f"Thank you, {session.display_name}. In a real shop your order would be on its way.")
+        thanks = f"Thank you, {session.display_name}. In a real shop, order {placed.pk} would be on its way."
+        messages.success(request, thanks)
     return redirect("cart")
+
+
+@login_required
+@require_safe
+@session_readonly
+def my_orders(request: HttpRequest) -> HttpResponse:
+    return render(request, "shop/orders.html", {"orders": orders.of(cast("User", request.user))})
 
 
 @require_POST
