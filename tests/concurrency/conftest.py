@@ -16,7 +16,7 @@ from django_redis import get_redis_connection
 from redis.asyncio.connection import AbstractConnection as AsyncConnection
 from redis.connection import AbstractConnection
 
-from tests.concurrency.classes import RaceSession
+from tests.concurrency.classes import OpenTab, RaceSession, Tab
 from tests.concurrency.interleavings import Race, close_own_loop, on_own_loop, stop
 from tests.engines.rows import UseEngine, configure, rows, use_engine
 from typed_sessions.backends.base import SessionStore
@@ -24,7 +24,7 @@ from typed_sessions.models import StoredSession
 from typed_sessions.stores import cached_database, scripts
 from typed_sessions.stores.base import Store
 from typed_sessions.stores.scripts import Script
-from typed_sessions.testing.engines import Clock, Configure, Driven, OpenSession, Verbs, stopped_clock, watched
+from typed_sessions.testing.engines import Clock, Configure, Verbs, stopped_clock, watched
 
 __all__ = ["configure", "use_engine"]
 
@@ -56,13 +56,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.fixture
+def time(clock: Clock) -> Clock:
+    """The same."""
+    return clock
+
+
 @pytest.fixture(params=["sync", "async"])
-def open_session(engine: type[SessionStore], request: pytest.FixtureRequest) -> Iterator[OpenSession]:
-    """`open_session(key)` is a session of the engine, used through its sync methods or through their async twins."""
+def open_tab(engine: type[SessionStore], request: pytest.FixtureRequest) -> Iterator[OpenTab]:
+    """`open_tab(key)` is a session of the engine, used through its sync methods or through their async twins."""
     if request.param == "sync":
-        yield lambda key=None: Driven(engine(key))
+        yield lambda key=None: Tab(engine(key))
         return
-    yield lambda key=None: Driven(engine(key), on_own_loop)
+    yield lambda key=None: Tab(engine(key), on_own_loop)
     close_own_loop()
 
 
@@ -123,7 +129,8 @@ class _Repeating:
 @pytest.fixture
 def stops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Lanes stop before each command to Redis and each statement on the table of sessions."""
-    send, asend = AbstractConnection.send_command, AsyncConnection.send_command
+    send: Any = AbstractConnection.send_command
+    asend: Any = AsyncConnection.send_command
 
     def send_command(connection: Any, *args: Any, **kwargs: Any) -> None:
         if stop_before_command(args) and _repeats_commands.get():
@@ -151,7 +158,7 @@ def stop_before_command(args: tuple[Any, ...]) -> bool:
     if args[0] in _HANDSHAKE:
         return False
     stop(_NAMES[args[1]] if args[0] == "EVALSHA" else args[0])
-    return args[0] != "GET"
+    return bool(args[0] != "GET")
 
 
 def _watch_statements(connection: Any, **_: object) -> None:

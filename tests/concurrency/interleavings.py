@@ -1,9 +1,9 @@
 """Requests that meet at one session, in every order of what they ask of the stores.
 
 Each request runs in a lane of its own: a thread that stops right before each command to Redis and each statement on the
-table of sessions, until it is told to go on. One lane moves at a time, so that nothing is left to chance: a round is its
-schedule, and the schedules are gone through one by one, first those that change lanes seldom (most errors need one or two
-changes), until all have been met or the rounds are used up.
+table of sessions, until it is told to go on. One lane moves at a time, so that nothing is left to chance: a round is
+its schedule. The schedules are gone through one by one, first those that change lanes seldom (most errors need one or
+two changes), until all have been met or the rounds are used up.
 """
 
 from __future__ import annotations

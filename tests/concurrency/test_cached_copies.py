@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import msgspec
 import pytest
 from django.core.cache import caches
 
@@ -15,10 +13,10 @@ from typed_sessions import EndReason, urn
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.stores.base import Store
 from typed_sessions.stores.byte_cache import byte_cache
-from typed_sessions.stores.cached_database import COPY_LIFE, MARK, MARK_LIFE, CachedDatabaseStore
+from typed_sessions.stores.cached_database import MARK, MARK_LIFE, CachedDatabaseStore
 from typed_sessions.stores.database import DatabaseStore
-from typed_sessions.stores.record import Record, Tombstone
-from typed_sessions.testing.engines import Clock, Driven
+from typed_sessions.stores.record import Record
+from typed_sessions.testing.engines import Clock
 from typed_sessions.testing.stores import next_save, successor
 
 pytestmark = [

@@ -7,11 +7,12 @@ from collections import Counter
 
 import pytest
 
+from tests.concurrency.classes import OpenTab, Tab
 from tests.concurrency.interleavings import Race
 from tests.concurrency.test_saves import fields_of, stored, writes
 from typed_sessions.backends.base import Commit, SessionStore
 from typed_sessions.exceptions import SessionConflict
-from typed_sessions.testing.engines import Driven, OpenSession, Verbs
+from typed_sessions.testing.engines import Verbs
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,13 +22,13 @@ def last_to_write(race: Race) -> str:
     return [step.split()[0] for step in race.trace if step.endswith((" SAVE", " UPDATE"))][-1]
 
 
-def test_r26_different_fields(race: Race, open_session: OpenSession, engine: type[SessionStore]) -> None:
+def test_r26_different_fields(race: Race, open_tab: OpenTab, engine: type[SessionStore]) -> None:
     """Different fields of the dataclass, and different keys of the bag, are all kept, with a second try at most."""
     for round in race:
         key = stored(engine, cart=["book"])
 
         def change(field: str, value: object, key: str = key) -> None:
-            session = open_session(key).bind()
+            session = open_tab(key).bind()
             setattr(session.typed, field, value)
             session[f"{field} too"] = value
             session.commit()
@@ -45,7 +46,7 @@ def test_r26_different_fields(race: Race, open_session: OpenSession, engine: typ
     assert set(race.outcomes) == {"[1, 1]", "[1, 2]"}
 
 
-def test_r26_every_rule(race: Race, open_session: OpenSession, engine: type[SessionStore]) -> None:
+def test_r26_every_rule(race: Race, open_tab: OpenTab, engine: type[SessionStore]) -> None:
     """Each rule gives what it promises, whoever comes first: sums, extremes, unions, what was appended, a function's
     choice; and without a rule the later save.
     """
@@ -57,11 +58,11 @@ def test_r26_every_rule(race: Race, open_session: OpenSession, engine: type[Sess
         draws = {name: (dice.randrange(1, 9), dice.randrange(50), dice.randrange(50)) for name in ("one", "other")}
 
         def change(name: str, key: str = key, draws: dict[str, tuple[int, int, int]] = draws) -> None:
-            session = open_session(key).bind()
+            session = open_tab(key).bind()
             typed = session.typed
             views, high, low = draws[name]
             typed.views += views
-            typed.best, typed.lowest = max(typed.best, high), min(typed.lowest, low)
+            typed.best, typed.lowest = max(typed.best or 0, high), min(typed.lowest or 99, low)
             typed.visited |= {"/both", f"/{name}"}
             typed.seen_ads[name] = views
             typed.trail.append(name)
@@ -85,7 +86,7 @@ def test_r26_every_rule(race: Race, open_session: OpenSession, engine: type[Sess
     assert set(race.outcomes) == {"one", "other"}
 
 
-def test_r26_refused(race: Race, open_session: OpenSession, engine: type[SessionStore]) -> None:
+def test_r26_refused(race: Race, open_tab: OpenTab, engine: type[SessionStore]) -> None:
     """Where two changes are refused, one of the requests gets a conflict with the field's name, and nothing of it is
     stored; unless it had seen what the other has stored.
     """
@@ -93,7 +94,7 @@ def test_r26_refused(race: Race, open_session: OpenSession, engine: type[Session
         key = stored(engine, note="before")
 
         def change(name: str, key: str = key) -> str:
-            session = open_session(key).bind()
+            session = open_tab(key).bind()
             seen: str = session.typed.note
             session.typed.note = session.typed.name = name
             session.commit()
@@ -123,16 +124,16 @@ def test_r26_three_that_count(race: Race, engine: type[SessionStore]) -> None:
     for round in race:
         key = stored(engine, views=10)
 
-        def count(session: Driven) -> None:
+        def count(session: Tab) -> None:
             session.typed.views += 1
             session.typed.trail.append("step")
             session[str(id(session))] = "counted"
             session.commit()
 
-        sessions = [Driven(engine(key)).bind() for _ in range(3)]
+        sessions = [Tab(engine(key)).bind() for _ in range(3)]
         for session in sessions:
             assert session.typed.views == 10
-        done = round.run(**{f"lane{at}": lambda s=s, c=count: c(s) for at, s in enumerate(sessions)})  # type: ignore[misc]
+        done = round.run(**{f"lane{at}": lambda s=s, c=count: c(s) for at, s in enumerate(sessions)})
         assert {outcome.value for outcome in done.values()} == {None}
         typed = fields_of(engine, key)
         assert (typed.views, typed.trail) == (13, ["step"] * 3)
@@ -153,13 +154,13 @@ COMMANDS = {
 
 
 def test_a_conflict_costs_one_more_round_trip(
-    race: Race, open_session: OpenSession, engine: type[SessionStore], verbs: Verbs
+    race: Race, open_tab: OpenTab, engine: type[SessionStore], verbs: Verbs
 ) -> None:
     """A load and a save without a conflict; and with one the same save again, for which nothing has to be loaded."""
     alone, conflict = COMMANDS[engine.__module__.rpartition(".")[2]]
 
     def count(key: str) -> Commit:
-        session = open_session(key).bind()
+        session = open_tab(key).bind()
         session.typed.views += 1
         commit: Commit = session.commit()
         return commit
