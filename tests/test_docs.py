@@ -449,7 +449,7 @@ def in_redis_cli() -> InRedisCli:
 
 def like(value: dict[str, Any]) -> dict[str, Any]:
     """A record without what differs from one visit to the next."""
-    varying = {"id", "nonce", "seen", "expires", "created", "modified"}
+    varying = {"id", "nonce", "earlier", "seen", "expires", "created", "modified"}
     return {name: type(part) if name in varying else part for name, part in value.items()}
 
 

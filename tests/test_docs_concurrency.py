@@ -149,19 +149,24 @@ def test_read_only_and_passive_views(client: Client, project: Project, monkeypat
 
 @pytest.mark.django_db
 def test_field_that_refuses(client: Client, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of two requests that change it at once, the first is stored, and the second gets a 409."""
+    """Of two requests that change it at once, the first is stored; the second gets a 409, which may be the view's."""
     views = project(PAGE)
-    visit(client, with_cart())
-    respond, meanwhile = views.HttpResponse, once(lambda: tab_of(client).get("/use_coupon/TEA/"))
+    for act, words in (
+        ("choose", b"The session was changed by another request. Please try again."),
+        ("use", b"You have just used TEA in another tab."),
+    ):
+        visit(client, with_cart())
+        meanwhile = once(lambda: tab_of(client).get("/use_coupon/TEA/"))
 
-    def respond_late(text: str) -> HttpResponse:
-        response: HttpResponse = respond(text)
-        meanwhile()
-        return response
+        def get_early(*asked: Any, then: Callable[..., None] = meanwhile) -> Any:
+            session = get_session(*asked)
+            then()
+            return session
 
-    monkeypatch.setattr(views, "HttpResponse", respond_late)
-    assert client.get("/use_coupon/MILK/").status_code == 409
-    assert session_of(client).coupon == "TEA"
+        monkeypatch.setattr(views, "get_session", get_early)
+        answer = client.get(f"/{act}_coupon/MILK/")
+        assert (answer.status_code, answer.content) == (409, words)
+        assert session_of(client).coupon == "TEA"
 
 
 @pytest.mark.django_db
@@ -360,6 +365,8 @@ def new_token_and_old_cookie(site: Site, settings: Settings) -> None:
     settings.TYPED_SESSIONS = {**settings.TYPED_SESSIONS, "HEADERS": ["/"]}
     by_header = Client().get("/read/", headers={"X-ss-id": key})
     assert (by_header.status_code, by_header.json()["code"]) == (401, "rotated")
+    assert old.get("/sign-out/").cookies["ss-id"]["max-age"] == 0
+    old.cookies["ss-id"] = key
     assert old.get("/sign-in/").status_code == 200
     assert session_of(old).is_authenticated
 
