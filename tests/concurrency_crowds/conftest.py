@@ -29,11 +29,10 @@ def _marks(on_postgres: bool) -> list[pytest.MarkDecorator]:
 
 @pytest.fixture(params=[pytest.param(name, marks=_marks(row[1])) for name, row in _ROWS.items()])
 def engine(request: pytest.FixtureRequest, use_engine: UseEngine, configure: Callable[..., None]) -> str:
-    """The project's engine, by its name."""
-    name = _ROWS[request.param][0]
-    use_engine(name)
+    """The project's engine, with what is behind it."""
+    use_engine(_ROWS[request.param][0])
     configure(SESSION_CLASS="tests.concurrency_crowds.sessions.CrowdSession")
-    return name
+    return str(request.param)
 
 
 @pytest.fixture
