@@ -158,7 +158,7 @@ def _tell(
 ) -> bool:
     """Tells the client what it has to learn: a new token, or a later end. Whether there was anything."""
     is_known = session.presents(token)
-    if is_known and (not session.has_stored or session.source is Source.HEADER):
+    if is_known and (not session.has_later_end or session.source is Source.HEADER):
         return False
     max_age = session.get_cookie_age()
     if is_known and max_age is None and not session.has_custom_expiry():

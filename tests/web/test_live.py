@@ -37,8 +37,12 @@ LISTING = [
     pytest.param("cached_db", marks=TRANSACTIONAL),
 ]
 UNKNOWN = "0" * 40
-VERBS = {"get": 1, "for_user": 1, "count_for": 1, "end": 2, "end_for_user": 3}
+VERBS = {"get": 1, "for_user": 1, "count_for": 1, "end": 2, "end_for_user": 3, "update": 2}
 """Every verb, with the number of its arguments."""
+
+
+def some_arguments(verb: str) -> list[Any]:
+    return {"get": [UNKNOWN], "end": [UNKNOWN], "update": [UNKNOWN, repr]}.get(verb, ["7"])
 
 
 class AsyncTwins:
@@ -323,7 +327,7 @@ def test_store_that_does_not_answer(
     live: LiveSessions, valkey: RedisServer, engine: type[SessionStore], verb: str
 ) -> None:
     """An outage is an error, and never an empty list."""
-    arguments = [UNKNOWN] if verb in ("get", "end") else ["7"]
+    arguments = some_arguments(verb)
     getattr(live, verb)(*arguments)
     valkey.stop()
     with pytest.raises(StoreUnavailable):
@@ -363,7 +367,7 @@ def test_engine_of_django(live: LiveSessions, engine: type[SessionStore], settin
     """Where the project's engine is none of ours, the error names the setting."""
     settings.SESSION_ENGINE = "django.contrib.sessions.backends.db"
     with pytest.raises(ImproperlyConfigured, match=r"SESSION_ENGINE is 'django\.contrib\.sessions\.backends\.db'"):
-        getattr(live, verb)("7")
+        getattr(live, verb)(*some_arguments(verb))
     assert not live_sessions.can_list
 
 

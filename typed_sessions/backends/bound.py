@@ -43,8 +43,10 @@ class BoundSession(SessionBase):
         """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
         self.is_looked_at = False
         """Whether the page may depend on there being a session, even if nothing in it was asked for."""
-        self.has_stored = False
-        """Whether anything was stored during this request, by ``save()`` in the view or at its end."""
+        self.has_later_end = False
+        """Whether what was stored during this request makes the session end later, or sooner, by so much that the
+        browser has to know.
+        """
         self.is_flushed = False
         """Whether ``flush`` was called, so that the browser's cookies have to go."""
         self.is_claimed = False

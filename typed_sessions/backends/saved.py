@@ -26,6 +26,8 @@ from .restrained import Before
 
 _ATTEMPTS: Final = 3
 """New tokens that may be found taken, which would be a wonder."""
+_CUSTOM_EXPIRY: Final = b"_session_expiry"
+"""Where Django's ``set_expiry`` keeps what it was told."""
 _LATEST: Final = 4_102_444_800
 """2100-01-01: the end of what counts as for ever, and fits the clocks of both formats."""
 
@@ -279,12 +281,12 @@ class SavedSession(OwnedSession):
 
     def _stored(self, record: Record) -> None:
         self._opened.rebase(record)
+        self.has_later_end |= _moves_end(record, self._facts.record)
         self._facts.record = record
         self._facts.status = SessionStatus.LIVE
         self._facts.end_reason = self._facts.signed_in = self._former = None
         self._has_changed_hands = False
         self._authenticated_now = False
-        self.has_stored = True
 
     def _gone(self, tombstone: Tombstone | None) -> UpdateError:
         session_id = self._facts.id
@@ -305,7 +307,7 @@ class SavedSession(OwnedSession):
             return False
         moved = msgspec.structs.replace(record, seen=max(now, record.seen), expires=expires)
         self._opened.record = self._facts.record = moved
-        self.has_stored = True
+        self.has_later_end = True
         return True
 
     def _is_touch_due(self, record: Record) -> bool:
@@ -332,7 +334,7 @@ class SavedSession(OwnedSession):
         user = self._facts.user_over(base)
         authenticated, until = records.authentication(user, base, now, self._authenticated_now)
         assert self._facts.token is not None
-        is_kept = base is not None and self.is_passive and not self._authenticated_now
+        is_kept = base is not None and self.is_passive and not self._authenticated_now and not self._has_new_expiry()
         record = records.make(
             content,
             self._facts.token,
@@ -349,6 +351,10 @@ class SavedSession(OwnedSession):
         records.refuse_too_large(record, self.store.format)
         return record
 
+    def _has_new_expiry(self) -> bool:
+        """Whether ``set_expiry`` was told something in this request."""
+        return bool(self._custom_expiry() != self._opened.read_bag().get("_session_expiry"))
+
     def _lease_over(self, base: Record | None) -> Lease | None:
         """Own, or that of another request, beside which this one saves."""
         if self._lease is not None or base is None or self._facts.is_rotated or self._is_holder(base):
@@ -361,7 +367,7 @@ class SavedSession(OwnedSession):
     def _custom_expiry(self) -> Any:
         """What ``set_expiry`` was told, if it was; does not decode the bag for nothing."""
         bag, record = self._facts.bag, self._facts.record
-        if bag is None and record is not None and b"_session_expiry" in bytes(record.bag):
+        if bag is None and record is not None and _CUSTOM_EXPIRY in bytes(record.bag):
             bag = self._session_cache
         return None if bag is None else bag.get("_session_expiry")
 
@@ -375,6 +381,18 @@ class SavedSession(OwnedSession):
             with suppress(ValueError, TypeError, OverflowError):
                 expires = now + int(self.get_expiry_age())
         return min(expires, _LATEST if until is None else until)
+
+
+def _moves_end(record: Record, base: Record | None) -> bool:
+    """Whether a browser that knows the end of ``base`` has to be told another one.
+
+    At most once in a ``TOUCH_INTERVAL``: its answer may come after that of a request that has replaced the token, and
+    would bring the old one back.
+    """
+    interval = max(1, conf.settings().touch_interval)
+    if base is None or record.expires < base.expires or record.seen // interval != base.seen // interval:
+        return True
+    return any(_CUSTOM_EXPIRY in bytes(bag) for bag in (record.bag, base.bag))
 
 
 def _content_of(record: Record) -> Content:
