@@ -19,6 +19,7 @@ from redis.connection import AbstractConnection
 from tests.concurrency.classes import OpenTab, RaceSession, Tab
 from tests.concurrency.interleavings import Race, close_own_loop, on_own_loop, stop
 from tests.engines.rows import UseEngine, configure, rows, use_engine
+from typed_sessions.backends import patience
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.models import StoredSession
 from typed_sessions.stores import cached_database, scripts
@@ -148,9 +149,16 @@ def stops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
     monkeypatch.setattr(AbstractConnection, "send_command", send_command)
     monkeypatch.setattr(AsyncConnection, "send_command", asend_command)
+    # Who waits in line for its turn may jump it; here everybody does, so that orders are met that a line would hide.
+    monkeypatch.setattr(patience, "_wait", lambda *_: None)
+    monkeypatch.setattr(patience, "_await", _nothing)
     connection_created.connect(_watch_statements, weak=False)
     yield
     connection_created.disconnect(_watch_statements)
+
+
+async def _nothing(*_: object) -> None:
+    pass
 
 
 def stop_before_command(args: tuple[Any, ...]) -> bool:
