@@ -41,5 +41,4 @@ def key(engine: str) -> str:
     session = stored()
     session["begun"] = True
     session.save()
-    assert session.session_key is not None
-    return session.session_key
+    return str(session.session_key)
