@@ -18,6 +18,7 @@ from redis.connection import AbstractConnection
 
 from tests.concurrency.classes import OpenTab, RaceSession, Tab
 from tests.concurrency.interleavings import Race, close_own_loop, on_own_loop, stop
+from tests.concurrency.site import handler, new_browser, signed_in, user, views
 from tests.engines.rows import UseEngine, configure, rows, use_engine
 from typed_sessions.backends import patience
 from typed_sessions.backends.base import SessionStore
@@ -27,7 +28,7 @@ from typed_sessions.stores.base import Store
 from typed_sessions.stores.scripts import Script
 from typed_sessions.testing.engines import Clock, Configure, Verbs, stopped_clock, watched
 
-__all__ = ["configure", "use_engine"]
+__all__ = ["configure", "handler", "new_browser", "signed_in", "use_engine", "user", "views"]
 
 _SCRIPTS = {script: name for name, script in vars(scripts).items() if isinstance(script, Script)}
 _NAMES = {script.sha: name for script, name in _SCRIPTS.items()}

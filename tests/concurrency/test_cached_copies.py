@@ -8,7 +8,7 @@ import pytest
 from django.core.cache import caches
 
 from tests.concurrency.interleavings import Race, at_once, stop
-from tests.concurrency.test_saves import id_of, stored
+from tests.concurrency.stored import id_of, stored
 from typed_sessions import EndReason, urn
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.stores.base import Store

@@ -12,7 +12,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from tests.concurrency.classes import OpenTab, Tab
 from tests.concurrency.conftest import Losing
 from tests.concurrency.interleavings import Race
-from tests.concurrency.test_saves import fields_of, found, stored
+from tests.concurrency.stored import fields_of, found, stored
 from typed_sessions import EndReason, conf
 from typed_sessions.backends.base import Commit, SessionStore
 from typed_sessions.stores.record import Record, Tombstone

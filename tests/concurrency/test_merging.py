@@ -9,7 +9,7 @@ import pytest
 
 from tests.concurrency.classes import OpenTab, Tab
 from tests.concurrency.interleavings import Race
-from tests.concurrency.test_saves import fields_of, stored, writes
+from tests.concurrency.stored import fields_of, stored, writes
 from typed_sessions.backends.base import Commit, SessionStore
 from typed_sessions.exceptions import SessionConflict
 from typed_sessions.testing.engines import Verbs

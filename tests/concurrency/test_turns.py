@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 from tests.concurrency.interleavings import Race, at_once, stop
-from tests.concurrency.test_requests import SignIn, handler, new_browser, seen, signed_in, user, views
+from tests.concurrency.site import SignIn, seen
 from tests.sessions import CartLine
 from tests.web.urls import View
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.decorators import session_exclusive
 from typed_sessions.testing.engines import Clock
-
-__all__ = ["handler", "new_browser", "signed_in", "user", "views"]
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
