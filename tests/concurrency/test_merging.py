@@ -62,7 +62,8 @@ def test_r26_every_rule(race: Race, open_tab: OpenTab, engine: type[SessionStore
             typed = session.typed
             views, high, low = draws[name]
             typed.views += views
-            typed.best, typed.lowest = max(typed.best or 0, high), min(typed.lowest or 99, low)
+            assert typed.best is not None and typed.lowest is not None
+            typed.best, typed.lowest = max(typed.best, high), min(typed.lowest, low)
             typed.visited |= {"/both", f"/{name}"}
             typed.seen_ads[name] = views
             typed.trail.append(name)
