@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial, wraps
+from inspect import isawaitable
 from typing import Any, NamedTuple
 
 from asgiref.sync import iscoroutinefunction
@@ -22,10 +23,10 @@ class Option(NamedTuple):
 
 
 class Stretch:
-    """A part of a request, for which something is said of its session: ``with`` and ``async with`` are its ends."""
+    """A part of a request, for which something is said of its session: ``with`` and ``async with`` are its ends.
 
-    lasts_until_rendered = False
-    """Whether around a view it includes the rendering of what the view has answered."""
+    Around a view it includes the rendering of what the view has answered.
+    """
 
     def __init__(self, request: object) -> None:
         self.engine = engine_of(request)
@@ -61,6 +62,8 @@ def stretched(make: Callable[[HttpRequest], Stretch]) -> Option:
         except BaseException:
             drive(stretch.ending(is_good=False))
             raise
+        if isawaitable(response):  # of an async view, by what did not say that it is one
+            return ending(response, stretch)
         if not _goes_on_in(response, stretch):
             drive(stretch.ending(_is_good(response)))
         return response
@@ -68,8 +71,11 @@ def stretched(make: Callable[[HttpRequest], Stretch]) -> Option:
     async def asynchronous(go_on: Callable[[], Awaitable[Any]], request: HttpRequest, is_api: bool) -> Any:
         stretch = make(request)
         await adrive(stretch.beginning())
+        return await ending(go_on(), stretch)
+
+    async def ending(running: Awaitable[Any], stretch: Stretch) -> Any:
         try:
-            response = await go_on()
+            response = await running
         except BaseException:
             await adrive(stretch.ending(is_good=False))
             raise
@@ -81,8 +87,8 @@ def stretched(make: Callable[[HttpRequest], Stretch]) -> Option:
 
 
 def _goes_on_in(response: Any, stretch: Stretch) -> bool:
-    """Whether the stretch ends with the rendering of the response, which waits for nothing."""
-    if not stretch.lasts_until_rendered or getattr(response, "is_rendered", True):
+    """Whether the stretch ends with the rendering of the response, which is done by sync code, also in async sites."""
+    if getattr(response, "is_rendered", True):
         return False
     response.add_post_render_callback(lambda rendered: drive(stretch.ending(_is_good(rendered))))
     return True
@@ -103,9 +109,7 @@ def around(view: Any, option: Option) -> Any:
     if not callable(what):
         raise TypeError(f"{view!r} is neither a view nor a request.")
     is_in_api = is_api(getattr(view, "cls", None))  # what a REST framework view function was made of
-    # What method_decorator gives is a part of a view, whose dispatch is a plain function even if it is async.
-    owner = getattr(getattr(view, "func", None), "__self__", None)
-    if iscoroutinefunction(view) or getattr(owner, "view_is_async", False):
+    if iscoroutinefunction(view) or _is_method_of_async(view):
 
         @wraps(view)
         async def asynchronous(*args: Any, **kwargs: Any) -> Any:
@@ -129,6 +133,17 @@ def _method_around(dispatch: Callable[..., Any], option: Option) -> Callable[...
         return run(partial(dispatch, self, request, *args, **kwargs), request, is_api(type(self)))
 
     return wrapper
+
+
+def _is_method_of_async(view: Any) -> bool:
+    """Whether it is the dispatch of an async view, as method_decorator gives it, perhaps with others around it: that is
+    a plain function, and what it returns is to be awaited.
+    """
+    while view is not None:
+        if getattr(getattr(getattr(view, "func", None), "__self__", None), "view_is_async", False):
+            return True
+        view = getattr(view, "__wrapped__", None)
+    return False
 
 
 def is_api(view_class: Any) -> bool:

@@ -21,6 +21,7 @@ from .around import Option, Stretch, around, is_api, request_in, stretched
 from .exceptions import SessionReadOnly
 from .flows import Flow
 from .session import TypedSession, engine_of
+from .stores.record import LONGEST_LEASE
 from .transports import CHALLENGE, Source
 
 V = TypeVar("V", bound=Callable[..., Any])
@@ -83,10 +84,10 @@ def session_exclusive(target: Any = None, *, wait: float = 5, lease: int = 30) -
     overtaken, gets 409 (``SessionLeaseLost``), and nothing of it is saved. Requests that do not say so wait for nobody,
     and what they change is merged. Raises ``TypeError`` for what are no seconds.
     """
-    if not _is_number(wait, int, float) or wait < 0:
-        raise TypeError(f"wait is a number of seconds, 0 or more, and not {wait!r}.")
-    if not _is_number(lease, int) or lease < 1:
-        raise TypeError(f"lease is a whole number of seconds, 1 or more, and not {lease!r}.")
+    if not _is_number(wait, int, float) or not 0 <= wait <= LONGEST_LEASE:
+        raise TypeError(f"wait is a number of seconds from 0 to {LONGEST_LEASE}, and not {wait!r}.")
+    if not _is_number(lease, int) or not 1 <= lease <= LONGEST_LEASE:
+        raise TypeError(f"lease is a whole number of seconds from 1 to {LONGEST_LEASE}, and not {lease!r}.")
     make = partial(_Exclusive, wait=wait, lease=lease)
     return partial(_said, make=make) if target is None else _said(target, make)
 
@@ -101,8 +102,6 @@ def _said(target: Any, make: Callable[[Any], Stretch]) -> Any:
 
 
 class _Disabled(Stretch):
-    lasts_until_rendered = True
-
     def beginning(self) -> Flow[None]:
         self.engine.disable()
         yield from ()
@@ -113,8 +112,6 @@ class _Disabled(Stretch):
 
 
 class _ReadOnly(Stretch):
-    lasts_until_rendered = True
-
     def beginning(self) -> Flow[None]:
         self.engine.begin_read_only()
         yield from ()

@@ -144,7 +144,8 @@ class SessionCommitted(TypedSessionError):
         what = ", ".join(fields) or "it"
         super().__init__(
             f"Session {session_id or '(not stored)'}: {what} cannot be changed any more, because the request has been "
-            "answered. Change it before that, or use live_sessions.update(id, change)."
+            "answered. Change it before that, or use live_sessions.update(id, change). A test that makes a request by "
+            "hand calls the middleware's process_request(request)."
         )
         self.session_id = session_id
         self.fields = tuple(fields)

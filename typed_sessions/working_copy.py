@@ -105,6 +105,7 @@ class WorkingCopy(Generic[S]):
 
         ``bag`` is nothing if nobody has asked for it, so that it cannot differ.
         """
+        self._written = None
         if self.record is None:
             return self._first_content(bag or {})
         changed = self._changed_fields() if self.is_opened else {}
@@ -170,6 +171,17 @@ class WorkingCopy(Generic[S]):
             kept = {key: value for key, value in bag.items() if f"session[{key!r}]" not in changed}
             bag.clear()  # and in the order of before, as another would be a change
             bag.update({key: kept.get(key, value) for key, value in was.items()} | kept)
+
+    def moved_on(self, before: State, bag: Bag | None, changed: Set[str]) -> State:
+        """``before``, but for ``changed``, which is taken as it is now."""
+        now = self.state(bag)
+        fields, keys = before.fields, before.bag
+        if now.fields is not None:
+            fields = self._fields_of(before) | {name: raw for name, raw in now.fields.items() if name in changed}
+        if now.bag is not None:
+            kept = {key: raw for key, raw in self._bag_of(before).items() if f"session[{key!r}]" not in changed}
+            keys = kept | {key: raw for key, raw in now.bag.items() if f"session[{key!r}]" in changed}
+        return State(fields, keys)
 
     def _fields_of(self, state: State) -> FieldMap:
         if state.fields is not None:
@@ -306,6 +318,11 @@ class WorkingCopy(Generic[S]):
         if before == theirs:
             return
         split = self._codec.format.split
-        result = bags.merged(split(before), split(self._write_bag(bag)), split(theirs))
+        mine = split(self._write_bag(bag))
+        result = bags.merged(split(before), mine, split(theirs))
+        new = {key: raw for key, raw in result.items() if raw != mine.get(key)}
+        read = bags.read(self._codec.format.dumps(new), self._serializer)
+        # What has not changed stays the same object, as the view may hold it.
+        values = {key: read[key] if key in new else bag[key] for key in result}
         bag.clear()
-        bag.update(bags.read(self._codec.format.dumps(result), self._serializer))
+        bag.update(values)

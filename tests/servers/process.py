@@ -33,7 +33,7 @@ def new_path() -> Path:
     return parent / f"ts-{secrets.token_hex(6)}"
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 15) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Return as soon as the condition holds; raise TimeoutError, which says what was waited for, when it never does."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from contextlib import suppress
 from typing import Any
 
 from .. import clock, conf
-from ..exceptions import SessionBusy, StoreUnavailable, UnreadableRecord
+from ..exceptions import SessionBusy, StoreUnavailable
 from ..flows import Flow, Step, adrive, drive
 from ..stores.base import Conflict, Gone, Outcome, Saved
 from ..stores.record import Lease, Record
@@ -82,20 +83,24 @@ class SessionStore(SavedSession):
                 yield from self._saving()
                 self.modified = False
         finally:
-            yield from self._freeing()
+            yield from self._freeing(self._opened.record)
             self._turn = None
 
     def _waiting_for_lease(self, wait: float, seconds: int) -> Flow[None]:
         deadline = time.monotonic() + wait
         while True:
-            record = self._opened.record
-            assert record is not None
-            self._refuse_what_is_over(record)
+            record = yield from self._still_there()
             now = clock.now()
-            if record.lease is None or record.lease.until <= now or record.lease.holder == self._holder:
+            if record.lease is None or record.lease.is_over(now) or record.lease.holder == self._holder:
                 # Its seconds begin with the next full one.
                 lease = Lease(holder=self._holder, until=now + 1 + seconds)
-                outcome = yield from self._putting(record, lease)
+                try:
+                    outcome = yield from self._putting(record, lease)
+                except BaseException:  # such as of a task that is cancelled: it may have been taken all the same
+                    with suppress(StoreUnavailable):
+                        found = yield from self._looking_again(record)
+                        yield from self._freeing(found.record if isinstance(found, Conflict) else None)
+                    raise
                 if isinstance(outcome, Saved):
                     self._lease = lease
                     return
@@ -109,13 +114,6 @@ class SessionStore(SavedSession):
             with self.unrestrained():
                 self._merge(outcome.record)
             self._facts.record = outcome.record
-
-    def _looking_again(self, record: Record) -> Flow[Conflict | Gone]:
-        try:
-            found = yield Step(self.store.load, self.store.aload, (record.id,))
-        except UnreadableRecord:
-            found = None
-        return Conflict(found) if isinstance(found, Record) else Gone(found)
 
     def _putting(self, base: Record, lease: Lease | None) -> Flow[Outcome]:
         """Stores ``base`` with another lease, and nothing else of it changed."""
@@ -132,15 +130,23 @@ class SessionStore(SavedSession):
             return True
         return conf.settings().save == "auto" and self._opened.content(self._facts.bag) is not None
 
-    def _freeing(self) -> Flow[None]:
+    def _freeing(self, base: Record | None) -> Flow[None]:
         """Gives back a lease that no save has given back. What others have stored stays for the next save to merge."""
-        base = self._opened.record
         try:
             while base is not None and self._is_holder(base):
                 outcome = yield from self._putting(base, None)
                 base = outcome.record if isinstance(outcome, Conflict) else None
         except StoreUnavailable as error:  # it runs out by itself, and there may be another error to tell
             logger.warning("Session %s: its lease could not be given back: %s", self._facts.id, error)
+
+    def _confirming(self) -> Flow[None]:
+        # A response that could not be rendered has not come to the end of these.
+        while self._read_only_depth:
+            self.end_read_only()
+        if self._turn is not None:
+            self._leases = 1
+            yield from self.give_lease_back(saves=False)
+        yield from super()._confirming()
 
     def __reduce__(self) -> Any:
         raise TypeError("A session is not pickled, because its token would go along. Pickle its typed_session.")

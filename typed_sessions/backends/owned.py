@@ -163,7 +163,9 @@ class OwnedSession(RestrainedSession):
         self.accessed = self.modified = self.is_flushed = True
 
     def confirm(self) -> None:
-        """Ends once more what was ended within a transaction, which may have been rolled back since."""
+        """Puts in order what the view has left behind: what it ended within a transaction, which may have been rolled
+        back since, ends once more.
+        """
         drive(self._confirming())
 
     async def aconfirm(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import threading
 import time
@@ -41,6 +42,17 @@ makes a save safe is the store's compare-and-set, so whoever has waited for long
 of a crowd fail, and whoever is slow never gets through.
 """
 _guard = threading.Lock()
+
+
+def _begin_anew() -> None:
+    """In a process that was forked: nobody who stood in line before is there to leave it."""
+    global _guard  # the old one may be held by a thread that does not exist here
+    _guard = threading.Lock()
+    _lines.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def pause(longest: float = PAUSE) -> Step:

@@ -26,7 +26,7 @@ def make(content: Content, token: Token, base: Record | None, *, now: int, seen:
     """The record of ``token`` with ``content``, which follows ``base``, under its id or as its replacement."""
     return Record(
         format=FORMAT,
-        seen=max(seen, base.seen) if base else seen,
+        seen=seen,
         **_mark_over(base if base and base.id == token.id else None),
         id=token.id,
         mode=token.mode,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from ..session import TypedSession
 from ..working_copy import State, WorkingCopy
@@ -15,7 +16,8 @@ from .loaded import LoadedSession
 logger = logging.getLogger("typed_sessions")
 
 
-class Before(NamedTuple):
+@dataclass
+class Before:
     """What there was when something began that is not to change it; without a copy, nothing was loaded."""
 
     copy: WorkingCopy[TypedSession] | None
@@ -30,8 +32,7 @@ class RestrainedSession(LoadedSession):
 
     def __init__(self, session_key: str | None = None) -> None:
         self._before: Before | None = None
-        self._own: set[str] = set()
-        """What the framework itself has changed, and no view."""
+        self._late: Before | None = None
         self._read_only_depth = 0
         self.is_passive = False
         """Whether this request, such as one of a page that polls, does not make the session last longer."""
@@ -70,7 +71,7 @@ class RestrainedSession(LoadedSession):
         """To be called when the last of the answer is sent: tells of nested values that were changed while it was, and
         that nobody has saved.
         """
-        before = self._as_it_is()
+        before = self._late = self._as_it_is()
 
         def report() -> None:
             lost = [name for name in self._changed_since(before) if name in self._changed_since(AS_STORED)]
@@ -93,7 +94,7 @@ class RestrainedSession(LoadedSession):
             yield
         finally:
             if before is not None:
-                self._own.update(self._changed_since(before))
+                self._move_on(before)
             self._facts.restraint = restraint  # of other facts, if the session has ended within
 
     # Django's mapping
@@ -161,8 +162,15 @@ class RestrainedSession(LoadedSession):
 
     def _changed_since(self, before: Before) -> list[str]:
         copy = self._copy
-        changed = [] if copy is None else copy.changed_since(self._state_of(before), self._facts.bag)
-        return [name for name in changed if name not in self._own]
+        return [] if copy is None else copy.changed_since(self._state_of(before), self._facts.bag)
+
+    def _move_on(self, since: Before) -> None:
+        """What has changed since is nobody's fault, whoever compares."""
+        changed = set(self._changed_since(since))
+        for before in (self._before, self._late):
+            if before is not None and self._copy is not None:
+                before.state = self._copy.moved_on(self._state_of(before), self._facts.bag, changed)
+                before.copy = self._copy
 
     def _state_of(self, before: Before) -> State:
         """What to compare with: another copy, of a session that was loaded or has ended since, began as stored."""

@@ -13,7 +13,7 @@ from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 
 from .. import clock, conf, hooks, tokens
-from ..exceptions import SessionConflict, SessionLeaseLost, StoreUnavailable
+from ..exceptions import SessionConflict, SessionLeaseLost, StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
 from ..session import TypedSession
 from ..states import EndReason, SessionMode, SessionStatus
@@ -145,8 +145,6 @@ class SavedSession(OwnedSession):
     def _committing(self) -> Flow[Commit]:
         if self._refusal is not None:
             return Commit.NOTHING
-        while self._read_only_depth:  # of a response that could not be rendered
-            self.end_read_only()
         self.part_with_former_user()
         wanted = self.modified or (django_settings.SESSION_SAVE_EVERY_REQUEST and not self.was_disabled)
         if wanted and self._copy is None:
@@ -202,8 +200,9 @@ class SavedSession(OwnedSession):
             if pause:
                 yield pause
             copy = self._opened
+            base = copy.record
+            content = content if base is (yield from self._still_there()) else None
             assert copy.record is not None
-            self._refuse_what_is_over(copy.record)
             content = content or copy.content(self._facts.bag)
             if content is None and self.is_passive:
                 return Commit.NOTHING
@@ -227,9 +226,9 @@ class SavedSession(OwnedSession):
             if pause:
                 yield pause
             copy = self._opened
-            assert copy.record is not None
             if not self._authenticated_now:
-                self._refuse_what_is_over(copy.record)
+                yield from self._still_there()
+            assert copy.record is not None
             record = self._next_record(copy.content(self._facts.bag) or _content_of(copy.record), copy.record)
             outcome = yield Step(self.store.replace, self.store.areplace, (record, copy.record))
             if isinstance(outcome, Gone) and (self._authenticated_now or self._has_outlived(outcome)):
@@ -294,11 +293,30 @@ class SavedSession(OwnedSession):
             self._facts.status, self._facts.end_reason = tombstone.reason.status, tombstone.reason
         return UpdateError(f"Session {session_id} ended while this request was using it; its changes were not saved.")
 
-    def _refuse_what_is_over(self, record: Record) -> None:
-        """A session that was loaded in time, and has expired since, is not brought back by who held it for so long."""
-        reason = record.overdue(clock.now() - GRACE)
-        if reason is not None:
-            raise self._gone(Tombstone(format=FORMAT, ended=record.expires, reason=reason))
+    def _still_there(self) -> Flow[Record]:
+        """The record to save over. A session that was loaded in time, and has expired since, is not brought back by who
+        held it for so long, unless others have used it meanwhile.
+        """
+        record = self._opened.record
+        assert record is not None
+        latest = clock.now() - GRACE
+        if record.overdue(latest) is None:
+            return record
+        found = yield from self._looking_again(record)
+        if isinstance(found, Gone):
+            raise self._gone(found.tombstone)
+        if reason := found.record.overdue(latest):
+            raise self._gone(Tombstone(format=FORMAT, ended=found.record.expires, reason=reason))
+        self._merge(found.record)
+        self._facts.record = found.record
+        return found.record
+
+    def _looking_again(self, record: Record) -> Flow[Conflict | Gone]:
+        try:
+            found = yield Step(self.store.load, self.store.aload, (record.id,))
+        except UnreadableRecord:
+            found = None
+        return Conflict(found) if isinstance(found, Record) else Gone(found)
 
     def _touching(self, record: Record) -> Flow[bool]:
         now = clock.now()
@@ -331,6 +349,7 @@ class SavedSession(OwnedSession):
     def _next_record(self, content: Content, base: Record | None) -> Record:
         """The record that stores ``content``, in place of ``base`` if there is one."""
         now = clock.now()
+        used = max(now, base.seen) if base else now  # a clock that is behind must not end the session for others
         user = self._facts.user_over(base)
         authenticated, until = records.authentication(user, base, now, self._authenticated_now)
         assert self._facts.token is not None
@@ -340,8 +359,8 @@ class SavedSession(OwnedSession):
             self._facts.token,
             base,
             now=now,
-            seen=base.seen if base and is_kept else now,
-            expires=base.expires if base and is_kept else self._expiry(now, until),
+            seen=base.seen if base and is_kept else used,
+            expires=base.expires if base and is_kept else self._expiry(used, until),
             user=user,
             authenticated=authenticated,
             until=until,

@@ -18,6 +18,9 @@ TOMBSTONE_LIFE = 3600
 """Seconds that a store remembers that, and why, a session ended."""
 
 
+LONGEST_LEASE = 3600
+"""Seconds for which a request can have a session for itself at most."""
+
 _REMEMBERED = 3
 """Saves, besides the last one, that a record knows."""
 
@@ -44,6 +47,10 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """Made up by that request, to know its own."""
     until: int
     """When it is over, whatever has become of the holder."""
+
+    def is_over(self, now: int) -> bool:
+        """Also if it ends later than any lease can: then the clock that it was made by was wrong."""
+        return not now < self.until <= now + 1 + LONGEST_LEASE
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -222,12 +222,21 @@ class RedisStore(Store):
             expiries = dict(_pairs(found))
             if not expiries:
                 return removed
-            seen = yield self._step(Command("ZMSCORE", (by_seen,), tuple(expiries)))
-            # Only what nobody has used since: a session that was used has another score.
-            for key, scores in ((by_seen, zip(expiries, seen, strict=True)), (by_expiry, expiries.items())):
-                arguments = [part for member, score in scores if score is not None for part in (member, score)]
-                gone = (yield self._step(Command(scripts.REMOVE, (key,), tuple(arguments)))) if arguments else 0
-            removed += gone
+            ids = tuple(expiries)
+            seen = yield self._step(Command("ZMSCORE", (by_seen,), ids))
+            now_expiring = yield self._step(Command("ZMSCORE", (by_expiry,), ids))
+            # Only what nobody has used since: a session that was used has another score, now or when it is removed.
+            dead = [
+                (member, used, expires)
+                for member, used, expires, again in zip(ids, seen, expiries.values(), now_expiring, strict=True)
+                if again is not None and float(again) == float(expires)
+            ]
+            used = [part for member, score, _ in dead if score is not None for part in (member, score)]
+            if used:
+                yield self._step(Command(scripts.REMOVE, (by_seen,), tuple(used)))
+            if dead:
+                overdue = [part for member, _, score in dead for part in (member, score)]
+                removed += yield self._step(Command(scripts.REMOVE, (by_expiry,), tuple(overdue)))
 
     def _indexing(self, record: Record, forward: bool = False, of_user_alone: bool = False) -> Flow[None]:
         """On a cluster: the part of a script that concerns the index."""
