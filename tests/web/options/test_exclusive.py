@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.handlers.asgi import ASGIHandler
 from django.db import connections
 from django.http import Http404, HttpResponse
+from django.test import AsyncRequestFactory
 from django.utils.decorators import method_decorator
 from django.views import View as ViewClass
 
@@ -29,6 +31,7 @@ from typed_sessions import live_sessions, tokens
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.decorators import session_exclusive, session_readonly
 from typed_sessions.exceptions import SessionBusy, SessionConflict, SessionLeaseLost, StoreUnavailable
+from typed_sessions.stores.record import Record
 from typed_sessions.testing.engines import Clock, Configure, Verbs
 
 if TYPE_CHECKING:
@@ -799,6 +802,55 @@ def test_store_that_does_not_answer_at_the_end(
     assert visitor.visit(at_once(look)).status == 503
     clock.advance(OVER)
     assert visitor.visit(at_once(look)).text == "0 EUR"
+
+
+# A client that goes away
+
+
+@pytest.mark.parametrize(("engine", "handler"), [("redis", "asgi")], indirect=True)
+@pytest.mark.parametrize("where", ["lease", "view", "save"])
+async def test_client_that_goes_away(engine: type[SessionStore], monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """A request that is cancelled, wherever it is, saves nothing and keeps nobody out."""
+    begun = engine()
+    await begun.acreate()
+    session_id = begun.typed_session.id
+    store, reached, saves = begun.store, asyncio.Event(), iter(["lease", "save"])
+    asave = type(store).asave
+
+    async def stopping(self: Any, record: Any, base: Any) -> Any:
+        if next(saves, "") == where:
+            await stop()
+        return await asave(self, record, base)
+
+    async def stop() -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(type(store), "asave", stopping)
+
+    @session_exclusive
+    async def view(request: Any) -> None:
+        (await request.session.aget_typed_session()).page_views += 1
+        if where == "view":
+            await stop()
+
+    scope: Any = AsyncRequestFactory().get(address(view), headers={"cookie": f"{ID}={begun.session_key}"}).scope
+    scope["headers"] = [line for line in scope["headers"] if line != (b"cookie", b"")]
+    incoming: list[Any] = [{"type": "http.request", "body": b""}]
+
+    async def receive() -> Any:
+        if incoming:
+            return incoming.pop()
+        await reached.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        raise AssertionError
+
+    await ASGIHandler()(scope, receive, send)
+    record = await store.aload(session_id or "")
+    assert isinstance(record, Record)
+    assert (record.lease, (await engine(begun.session_key).aget_typed_session()).page_views) == (None, 0)  # type: ignore[attr-defined]  # of the class of the tests
 
 
 # How it is written

@@ -229,6 +229,29 @@ def test_wrong_type_deep_inside(visitor: Browser) -> None:
     expect_as_it_was(visitor)
 
 
+def test_what_could_not_be_stored_before(visitor: Browser) -> None:
+    """What others had put there, and no session can hold, stays theirs: only what the part has changed is undone."""
+
+    def view(request: Any) -> str:
+        session, wrong = request.typed_session, object()
+        session.currency = wrong
+        request.session["wrong"] = wrong
+        with pytest.raises(SessionReadOnly) as caught, session_readonly(request):
+            change(request)
+        assert caught.value.fields == ("cart", "visited", "session['list']")
+        assert (session.currency, request.session["wrong"], request.session["list"]) == (wrong, wrong, [1])
+        session.cart[0].quantity = wrong
+        with pytest.raises(SessionReadOnly) as caught, session_readonly(request):
+            session.cart[0].quantity = 3  # in place of what nobody has kept
+        assert (caught.value.fields, session.cart[0].quantity) == (("cart",), 3)
+        request.typed_session = ShopSession(cart=[CartLine("tea")])
+        del request.session["wrong"]
+        return "done"
+
+    assert visitor.visit(view).text == "done"
+    expect_as_it_was(visitor)
+
+
 @pytest.mark.parametrize("wrong", [3, object()], ids=["storable", "not storable"])
 def test_error_of_the_view(visitor: Browser, wrong: object) -> None:
     """What the view raises by itself goes through; nested changes are undone all the same."""
@@ -280,10 +303,16 @@ def test_page_that_is_rendered_later(visitor: Browser, in_template: Callable[[st
     def view(request: Any) -> TemplateResponse:
         return TemplateResponse(request, pages[request.GET["page"]])
 
-    assert visitor.visit(view, "page=read").text == "EUR"
-    for page in ("nested", "said"):
-        assert visitor.visit(view, f"page={page}").status == 500
-        expect_as_it_was(visitor)
+    @session_readonly
+    async def async_view(request: Any) -> TemplateResponse:
+        await request.session.aget_typed_session()
+        return TemplateResponse(request, pages[request.GET["page"]])
+
+    for each in (view, async_view):
+        assert visitor.visit(each, "page=read").text == "EUR"
+        for page in ("nested", "said"):
+            assert visitor.visit(each, f"page={page}").status == 500
+            expect_as_it_was(visitor)
 
     def around(request: Any) -> str:
         text = view(request).render().text
