@@ -15,6 +15,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
+from django.utils.asyncio import async_unsafe
 
 from . import clock
 from .around import Option, Stretch, around, is_api, request_in, stretched
@@ -134,6 +135,10 @@ class _Exclusive(Stretch):
         super().__init__(request)
         self.wait = wait
         self.lease = lease
+
+    @async_unsafe("Use `async with session_exclusive(request)` in async code: others have to finish while it waits.")
+    def __enter__(self) -> None:
+        super().__enter__()
 
     def beginning(self) -> Flow[None]:
         yield from self.engine.take_lease(self.wait, self.lease)

@@ -18,6 +18,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
@@ -94,7 +95,9 @@ class TypedSessionMiddleware(SessionMiddleware):
                 users.note_what_was_saved(request, session)
                 session.commit()
         except Exception as error:
-            return _answer(error)
+            if not _has_new_token(session):
+                return _answer(error)
+            response = _response_for(request, error)
         finally:
             session.close()
         return _finish(request, response, accessed)
@@ -111,7 +114,9 @@ class TypedSessionMiddleware(SessionMiddleware):
                 await session.acommit()
             await consent.ask(request)
         except Exception as error:
-            return _answer(error)
+            if not _has_new_token(session):
+                return _answer(error)
+            response = await sync_to_async(_response_for)(request, error)
         finally:
             session.close()
         return _finish(request, response, accessed)
@@ -120,6 +125,9 @@ class TypedSessionMiddleware(SessionMiddleware):
         """What a view could not know how to answer: a store that is down, headers that open nothing, a veto, and what
         came of another request of the same session.
         """
+        session = getattr(request, "session", None)
+        if isinstance(session, SessionStore):
+            session.enable()  # rendering failed, and the error page may ask for it
         if isinstance(exception, (StoreUnavailable, SessionBusy, SessionConflict, UpdateError)):
             return _answer(exception)
         if isinstance(exception, InvalidSessionToken):
@@ -141,7 +149,7 @@ def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) ->
     # What the store has done already, by flush() or save() in the view, the client is told whatever the status.
     if session.is_flushed and session.is_empty():
         tells = transport.expire(request, response)
-    elif session.facts.token and session.facts.is_stored and not session.facts.is_rotated:
+    elif session.facts.token and session.has_stored_token:
         tells = _tell(request, response, session, session.facts.token, transport)
     if not session.was_disabled and response.status_code < 500:
         tells |= transport.finish(request, response, session.stale_mode)
@@ -166,6 +174,20 @@ def _tell(
     user, signed_in = session.facts.user, session.has_signed_in
     transport.write(request, response, token, max_age=max_age, user=user, signed_in=signed_in)
     return True
+
+
+def _has_new_token(session: SessionStore) -> bool:
+    """Whether the view has stored the session under a token that the client has not been told yet."""
+    token = session.facts.token
+    return token is not None and session.has_stored_token and not session.presents(token)
+
+
+def _response_for(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    """``_answer`` as a response in any case, so that the client can be told what it has to know."""
+    try:
+        return _answer(error)
+    except Exception as unanswered:
+        return response_for_exception(request, unanswered)
 
 
 def _answer(error: Exception) -> HttpResponseBase:

@@ -142,6 +142,19 @@ class WorkingCopy(Generic[S]):
             self._schema, self._written = other._schema, None
         self.record = theirs
 
+    def take_over(self, theirs: Record, bag: Bag | None) -> None:
+        """Makes this the copy of what another request stored, without anything that was changed in it."""
+        other: WorkingCopy[S] = WorkingCopy(self._codec, self._serializer, theirs)
+        if bag is not None:
+            bag.clear()
+            bag.update(other.read_bag())
+        if self.is_opened:
+            for name in self._codec.options:
+                object.__setattr__(self.session, name, getattr(other.session, name))
+            self._stored, self._stood_in = other._fields(), other._stood_in
+            self._schema, self._written = other._schema, None
+        self.record = theirs
+
     # Looking back
 
     def state(self, bag: Bag | None) -> State:
@@ -249,19 +262,6 @@ class WorkingCopy(Generic[S]):
         self._written = codec.overlay({}, written)
         return Content(codec.name, codec.version, self._joined(self._written), self._write_bag(bag))
 
-    def take_over(self, theirs: Record, bag: Bag | None) -> None:
-        """Makes this the copy of what another request stored, without anything that was changed in it."""
-        other: WorkingCopy[S] = WorkingCopy(self._codec, self._serializer, theirs)
-        if bag is not None:
-            bag.clear()
-            bag.update(other.read_bag())
-        if self.is_opened:
-            for name in self._codec.options:
-                object.__setattr__(self.session, name, getattr(other.session, name))
-            self._stored, self._stood_in = other._fields(), other._stood_in
-            self._schema, self._written = other._schema, None
-        self.record = theirs
-
     def _merge_fields(self, other: WorkingCopy[S]) -> None:
         codec = self._codec
         theirs = other._fields()
@@ -270,9 +270,12 @@ class WorkingCopy(Generic[S]):
         for name in codec.differing(before, codec.write(other.session)):
             value = getattr(other.session, name)
             if name in mine:
+                rule, base = codec.options[name].merge, codec.value(name, before)
                 try:
-                    rule, base = codec.options[name].merge, codec.value(name, before)
                     value = merged(rule, base, getattr(self.session, name), codec.value(name, theirs))
+                except (TypeError, ValueError) as error:
+                    problem = f"merge={rule!r} cannot make one of two changes ({error})"
+                    raise SessionFieldError(f"{codec.name}.{name}", problem) from error
                 except Refused:
                     refused.append(name)
             object.__setattr__(self.session, name, value)  # also after the answer, when it was told to save

@@ -156,6 +156,11 @@ class LoadedSession(BoundSession):
         token = tokens.read(presented.token)
         return None if token and token.is_blank else presented.mode
 
+    @property
+    def has_stored_token(self) -> bool:
+        """Whether the record is stored under the token that the session has now."""
+        return self._facts.is_stored and not self._facts.is_rotated
+
     def note(self, key: str, value: object) -> None:
         """Sets what is stored along with the next save. With ``SAVE="explicit"`` it is no reason for one."""
         self._get_session()[key] = value

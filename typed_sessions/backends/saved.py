@@ -286,6 +286,8 @@ class SavedSession(OwnedSession):
         self._facts.end_reason = self._facts.signed_in = self._former = None
         self._has_changed_hands = False
         self._authenticated_now = False
+        if self._turn is not None:  # what is stored is not taken back
+            self._turn = Turn(self._as_it_is(), set(), modified=False)
 
     def _gone(self, tombstone: Tombstone | None) -> UpdateError:
         session_id = self._facts.id

@@ -233,7 +233,7 @@ def _found(session_id: str, columns: Sequence[Any]) -> Record | Tombstone:
             format=FORMAT,
             mode=SessionMode(row.pop("mode")),
             client=client if client != Client() else None,
-            lease=Lease(holder=holder, until=int(until)) if holder else None,
+            lease=Lease(holder=holder, until=int(until)) if holder and until.isdecimal() else None,
             **row,
         )
     except UNREADABLE as error:
