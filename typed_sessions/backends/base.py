@@ -89,8 +89,10 @@ class SessionStore(SavedSession):
     def _waiting_for_lease(self, wait: float, seconds: int) -> Flow[None]:
         deadline = time.monotonic() + wait
         while True:
-            record = yield from self._still_there()
-            now = clock.now()
+            if self._is_over():
+                yield from self._looking_for_later_use()
+            record, now = self._opened.record, clock.now()
+            assert record is not None
             if record.lease is None or record.lease.is_over(now) or record.lease.holder == self._holder:
                 # Its seconds begin with the next full one.
                 lease = Lease(holder=self._holder, until=now + 1 + seconds)

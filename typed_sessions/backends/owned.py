@@ -23,12 +23,10 @@ _AUTH_KEYS: Final = {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY}
 class OwnedSession(RestrainedSession):
     """A session that can be signed in to, and can end."""
 
-    def __init__(self, session_key: str | None = None) -> None:
-        self._authenticated_now = False
-        self._has_changed_hands = False
-        self._ended: list[tuple[str, EndReason, str | None]] = []
-        self._flush_reason = EndReason.LOGGED_OUT
-        super().__init__(session_key)
+    _authenticated_now = False
+    _has_changed_hands = False
+    _ended: tuple[tuple[str, EndReason, str | None], ...] = ()
+    _flush_reason = EndReason.LOGGED_OUT
 
     def __setitem__(self, key: str, value: object) -> None:
         super().__setitem__(key, value)
@@ -141,7 +139,7 @@ class OwnedSession(RestrainedSession):
         for session_id in ids:
             user = record.user if record is not None and record.id == session_id else None
             if self.store.is_provisional:
-                self._ended.append((session_id, reason, user))
+                self._ended += ((session_id, reason, user),)
             yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
 
     def _flushing(self) -> Flow[None]:
@@ -172,7 +170,7 @@ class OwnedSession(RestrainedSession):
         await adrive(self._confirming())
 
     def _confirming(self) -> Flow[None]:
-        ended, self._ended = self._ended, []
+        ended, self._ended = self._ended, ()
         for session_id, reason, user in ended:
             yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
 

@@ -27,7 +27,9 @@ def make(content: Content, token: Token, base: Record | None, *, now: int, seen:
     return Record(
         format=FORMAT,
         seen=seen,
-        **_mark_over(base if base and base.id == token.id else None),
+        revision=base.revision + 1 if base and base.id == token.id else 1,
+        nonce=new_nonce(),
+        earlier=base.marks() if base and base.id == token.id else "",
         id=token.id,
         mode=token.mode,
         created=base.created if base else now,
@@ -47,14 +49,8 @@ def rewritten(base: Record, content: Content, now: int) -> Record:
 
 def following(base: Record, **changes: Any) -> Record:
     """``base`` with ``changes``, as the next save has to look."""
-    return msgspec.structs.replace(base, **_mark_over(base), **changes)
-
-
-def _mark_over(base: Record | None) -> dict[str, Any]:
-    """What tells a save from all others, over ``base`` or as the first one."""
-    if base is None:
-        return {"revision": 1, "nonce": new_nonce()}
-    return {"revision": base.revision + 1, "nonce": new_nonce(), "earlier": base.marks()}
+    revision, earlier = base.revision + 1, base.marks()
+    return msgspec.structs.replace(base, revision=revision, nonce=new_nonce(), earlier=earlier, **changes)
 
 
 def authentication(user: str | None, base: Record | None, now: int, signed_in: bool) -> tuple[int | None, int | None]:

@@ -30,15 +30,13 @@ AS_STORED = Before(None, State())
 class RestrainedSession(LoadedSession):
     """Refuses changes that are not to be made, and finds those that no assignment shows."""
 
-    def __init__(self, session_key: str | None = None) -> None:
-        self._before: Before | None = None
-        self._late: Before | None = None
-        self._read_only_depth = 0
-        self.is_passive = False
-        """Whether this request, such as one of a page that polls, does not make the session last longer."""
-        self.is_committed = False
-        """Whether the request has been answered, so that what is changed now would be lost."""
-        super().__init__(session_key)
+    _before: Before | None = None
+    _late: Before | None = None
+    _read_only_depth = 0
+    is_passive = False
+    """Whether this request, such as one of a page that polls, does not make the session last longer."""
+    is_committed = False
+    """Whether the request has been answered, so that what is changed now would be lost."""
 
     # Read-only
 

@@ -52,14 +52,12 @@ class Turn(NamedTuple):
 class SavedSession(OwnedSession):
     """A session that can be stored."""
 
-    def __init__(self, session_key: str | None = None) -> None:
-        self._leases = 0
-        self._turn: Turn | None = None
-        """While this request has the session for itself."""
-        self._holder = ""
-        self._lease: Lease | None = None
-        """While it is there, what is saved keeps the session for this request."""
-        super().__init__(session_key)
+    _leases = 0
+    _turn: Turn | None = None
+    """While this request has the session for itself."""
+    _holder = ""
+    _lease: Lease | None = None
+    """While it is there, what is saved keeps the session for this request."""
 
     def get_cookie_age(self) -> int | None:
         """Seconds that the browser is to keep the cookie; ``None`` until it closes."""
@@ -200,8 +198,9 @@ class SavedSession(OwnedSession):
             if pause:
                 yield pause
             copy = self._opened
-            base = copy.record
-            content = content if base is (yield from self._still_there()) else None
+            if self._is_over():
+                yield from self._looking_for_later_use()
+                content = None
             assert copy.record is not None
             content = content or copy.content(self._facts.bag)
             if content is None and self.is_passive:
@@ -226,8 +225,8 @@ class SavedSession(OwnedSession):
             if pause:
                 yield pause
             copy = self._opened
-            if not self._authenticated_now:
-                yield from self._still_there()
+            if self._is_over() and not self._authenticated_now:
+                yield from self._looking_for_later_use()
             assert copy.record is not None
             record = self._next_record(copy.content(self._facts.bag) or _content_of(copy.record), copy.record)
             outcome = yield Step(self.store.replace, self.store.areplace, (record, copy.record))
@@ -295,23 +294,21 @@ class SavedSession(OwnedSession):
             self._facts.status, self._facts.end_reason = tombstone.reason.status, tombstone.reason
         return UpdateError(f"Session {session_id} ended while this request was using it; its changes were not saved.")
 
-    def _still_there(self) -> Flow[Record]:
-        """The record to save over. A session that was loaded in time, and has expired since, is not brought back by who
-        held it for so long, unless others have used it meanwhile.
-        """
+    def _is_over(self) -> bool:
+        """Whether the session was loaded in time, and has expired since, by all that this request knows of it."""
         record = self._opened.record
-        assert record is not None
-        latest = clock.now() - GRACE
-        if record.overdue(latest) is None:
-            return record
-        found = yield from self._looking_again(record)
+        return record is not None and not record.is_live(clock.now() - GRACE)
+
+    def _looking_for_later_use(self) -> Flow[None]:
+        """Who held a session until it was over does not bring it back, unless others have used it meanwhile."""
+        assert self._opened.record is not None
+        found = yield from self._looking_again(self._opened.record)
         if isinstance(found, Gone):
             raise self._gone(found.tombstone)
-        if reason := found.record.overdue(latest):
+        if reason := found.record.overdue(clock.now() - GRACE):
             raise self._gone(Tombstone(format=FORMAT, ended=found.record.expires, reason=reason))
         self._merge(found.record)
         self._facts.record = found.record
-        return found.record
 
     def _looking_again(self, record: Record) -> Flow[Conflict | Gone]:
         try:
@@ -413,7 +410,7 @@ def _moves_end(record: Record, base: Record | None) -> bool:
     interval = max(1, conf.settings().touch_interval)
     if base is None or record.expires < base.expires or record.seen // interval != base.seen // interval:
         return True
-    return any(_CUSTOM_EXPIRY in bytes(bag) for bag in (record.bag, base.bag))
+    return _CUSTOM_EXPIRY in bytes(record.bag) or _CUSTOM_EXPIRY in bytes(base.bag)
 
 
 def _content_of(record: Record) -> Content:

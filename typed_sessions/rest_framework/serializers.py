@@ -44,7 +44,8 @@ class SessionSerializer(serializers.Serializer[TypedSession]):
             if validated_data:
                 self._store(instance)
         except Exception as error:
-            _set(instance, before)
+            if not isinstance(error, SessionConflict):  # which leaves it as the other request has
+                _set(instance, before)
             raise _answer(error, validated_data) from error
         return instance
 
