@@ -72,7 +72,7 @@ class TypedSessionMiddleware(SessionMiddleware):
         presented = transports.read(request)
         session = self.SessionStore(presented.token)
         if isinstance(session, SessionStore):
-            session.bind(request, presented, users.VERIFYING)
+            session.bind(request, presented, users.VERIFYING, users.take_back)
             if presented.source is Source.HEADER:
                 # No page of another site can send these headers, and cookies do not count beside them.
                 request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # as Django's test client says it
@@ -91,6 +91,7 @@ class TypedSessionMiddleware(SessionMiddleware):
         accessed = session.accessed  # as the view left it: committing looks at it too
         try:
             session.confirm()
+            session.leave(is_good=response.status_code < 500)
             if response.status_code < 500:
                 users.note_what_was_saved(request, session)
                 session.commit()
@@ -109,6 +110,7 @@ class TypedSessionMiddleware(SessionMiddleware):
         accessed = session.accessed  # as the view left it: committing looks at it too
         try:
             await session.aconfirm()
+            await session.aleave(is_good=response.status_code < 500)
             if response.status_code < 500:
                 users.note_what_was_saved(request, session)
                 await session.acommit()

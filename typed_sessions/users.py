@@ -139,8 +139,18 @@ def forget(request: HttpRequest) -> None:
 
 def reinstate(request: HttpRequest, engine: SessionStore) -> None:
     """The session's user is the request's again, after a sign-in that was undone had put another one there."""
+    take_back(request, engine)
+    if engine.facts.is_authenticated:
+        request.user = resolve(request, engine)
+
+
+def take_back(request: HttpRequest, engine: SessionStore) -> None:
+    """Whom a sign-in had put there that was undone is not the request's user. Asks no database: who is still signed in
+    is who has been all the time.
+    """
     forget(request)
-    request.user = resolve(request, engine) if engine.facts.is_authenticated else AnonymousUser()
+    if not engine.facts.is_authenticated:
+        request.user = AnonymousUser()
     if hasattr(request, "auser"):
         request.auser = partial(_auser, request)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Set
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -134,10 +134,13 @@ class WorkingCopy(Generic[S]):
         Raises ``SessionConflict`` if both changed what is declared ``merge="refuse"``.
         """
         other: WorkingCopy[S] = WorkingCopy(self._codec, self._serializer, theirs)
+        # Nothing is changed before all is known: a rule may raise, and whoever catches that saves again.
+        values = self._merged_fields(other) if self.is_opened else {}
         if bag is not None:
             self._merge_bag(other, bag)
         if self.is_opened:
-            self._merge_fields(other)
+            for name, value in values.items():
+                object.__setattr__(self.session, name, value)  # also after the answer, when it was told to save
             self._stored, self._stood_in = other._fields(), other._stood_in
             self._schema, self._written = other._schema, None
         self.record = theirs
@@ -262,11 +265,12 @@ class WorkingCopy(Generic[S]):
         self._written = codec.overlay({}, written)
         return Content(codec.name, codec.version, self._joined(self._written), self._write_bag(bag))
 
-    def _merge_fields(self, other: WorkingCopy[S]) -> None:
+    def _merged_fields(self, other: WorkingCopy[S]) -> dict[str, Any]:
+        """The new values of what the other request has changed."""
         codec = self._codec
         theirs = other._fields()
         mine, before = self._changed_fields(), self._fields_of(State())
-        refused = []
+        values, refused = {}, []
         for name in codec.differing(before, codec.write(other.session)):
             value = getattr(other.session, name)
             if name in mine:
@@ -278,9 +282,10 @@ class WorkingCopy(Generic[S]):
                     raise SessionFieldError(f"{codec.name}.{name}", problem) from error
                 except Refused:
                     refused.append(name)
-            object.__setattr__(self.session, name, value)  # also after the answer, when it was told to save
+            values[name] = value
         if refused:
             raise SessionConflict(other.record.id if other.record else "", refused)
+        return values
 
     def _split(self, session: S) -> FieldMap:
         return self._codec.format.split(self._codec.write(session))

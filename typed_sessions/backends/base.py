@@ -141,14 +141,22 @@ class SessionStore(SavedSession):
         except StoreUnavailable as error:  # it runs out by itself, and there may be another error to tell
             logger.warning("Session %s: its lease could not be given back: %s", self._facts.id, error)
 
-    def _confirming(self) -> Flow[None]:
-        # A response that could not be rendered has not come to the end of these.
+    def leave(self, is_good: bool) -> None:
+        """The view is over, also for what a response that was not rendered has left open. ``is_good`` unless the answer
+        says that something went wrong.
+        """
+        drive(self._leaving(is_good))
+
+    async def aleave(self, is_good: bool) -> None:
+        await adrive(self._leaving(is_good))
+
+    def _leaving(self, is_good: bool) -> Flow[None]:
+        self.enable()
         while self._read_only_depth:
             self.end_read_only()
         if self._turn is not None:
             self._leases = 1
-            yield from self.give_lease_back(saves=False)
-        yield from super()._confirming()
+            yield from self.give_lease_back(is_good)
 
     def __reduce__(self) -> Any:
         raise TypeError("A session is not pickled, because its token would go along. Pickle its typed_session.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.sessions.backends.base import SessionBase
 
@@ -35,6 +36,7 @@ class BoundSession(SessionBase):
         self._facts = Facts()
         self._request: weakref.ref[HttpRequest] | None = None
         self._verifying: Step | None = None
+        self._taking_back: Callable[[HttpRequest, Any], None] | None = None
         self._presented: Presented | None = None
         self._refusal: InvalidSessionToken | None = None
         self._is_disabled = False
@@ -75,15 +77,23 @@ class BoundSession(SessionBase):
     session_key = property(_get_key)  # pyright: ignore[reportIncompatibleMethodOverride]
     _session_key = property(_get_key, _set_key)  # pyright: ignore[reportIncompatibleMethodOverride]
 
-    def bind(self, request: HttpRequest, presented: Presented, verifying: Step | None = None) -> None:
+    def bind(
+        self,
+        request: HttpRequest,
+        presented: Presented,
+        verifying: Step | None = None,
+        taking_back: Callable[[HttpRequest, Any], None] | None = None,
+    ) -> None:
         """Makes this the session of ``request``, to be committed when its response is known.
 
         ``presented`` is what the request has shown, the key among it. What it opens in the other mode ends when this
         client signs in or out. ``verifying`` is done once, with the request, before anybody gets to see the typed
-        session of a user: it makes sure that the account is still good for it, and ends it if not.
+        session of a user: it makes sure that the account is still good for it, and ends it if not. ``taking_back`` is
+        called with the request and this session when a sign-in has been undone, so that nobody goes by it.
         """
         self._request = weakref.ref(request)
         self._verifying = verifying
+        self._taking_back = taking_back
         self._presented = presented
         self._refusal = presented.refusal
         if presented.is_ambiguous or (self._key and not tokens.is_well_formed(self._key)):

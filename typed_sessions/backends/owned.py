@@ -95,12 +95,18 @@ class OwnedSession(RestrainedSession):
         self._authenticated_now = self.has_signed_in = self.is_claimed = self._has_changed_hands = False
         self._facts.signed_in = None
 
+    def take_sign_in_back(self) -> None:
+        """``roll_back`` in the midst of a request, in which ``request.user`` is known."""
+        self.roll_back({})
+        if self._taking_back is not None and self.request is not None:
+            self._taking_back(self.request, self)
+
     def undo(self, before: Before, pending: Set[str]) -> None:
         """Takes back what has changed since and is not stored; ``pending`` was that before already. What has been
         stored meanwhile, by this request or by others, stays.
         """
         if self._authenticated_now and f"session[{SESSION_KEY!r}]" not in pending:
-            self.roll_back({})
+            self.take_sign_in_back()
         changed = set(self._changed_since(AS_STORED))
         if self._copy is not None:
             self._copy.go_back(State(), self._facts.bag, changed - pending)
@@ -161,9 +167,7 @@ class OwnedSession(RestrainedSession):
         self.accessed = self.modified = self.is_flushed = True
 
     def confirm(self) -> None:
-        """Puts in order what the view has left behind: what it ended within a transaction, which may have been rolled
-        back since, ends once more.
-        """
+        """Ends once more what was ended within a transaction, which may have been rolled back since."""
         drive(self._confirming())
 
     async def aconfirm(self) -> None:

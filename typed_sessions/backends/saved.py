@@ -271,9 +271,10 @@ class SavedSession(OwnedSession):
 
     def _give_up(self, theirs: Record) -> None:
         """The session is as another request left it, and nothing is to be saved. A view may go on from there."""
-        if self._facts.is_rotated:
-            self.roll_back({})
+        is_undone = self._facts.is_rotated
         self._opened.take_over(theirs, self._facts.bag)
+        if is_undone:
+            self.take_sign_in_back()
         self._facts.record = theirs
         self.modified = False
 
