@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from functools import partial, wraps
 from inspect import isawaitable
@@ -22,7 +23,7 @@ class Option(NamedTuple):
     asynchronous: Callable[[Callable[[], Awaitable[Any]], HttpRequest, bool], Awaitable[Any]]
 
 
-class Stretch:
+class Stretch(ABC):
     """A part of a request, for which something is said of its session: ``with`` and ``async with`` are its ends.
 
     Around a view it includes the rendering of what the view has answered.
@@ -31,11 +32,14 @@ class Stretch:
     def __init__(self, request: object) -> None:
         self.engine = engine_of(request)
 
+    @abstractmethod
     def beginning(self) -> Flow[None]:
-        yield from ()
+        """What is done before anything of the part runs."""
 
     def ending(self, is_good: bool) -> Flow[None]:
-        """``is_good`` unless there was an exception, or an answer that says that something went wrong."""
+        """What is done after it. ``is_good`` unless there was an exception, or an answer that says that something went
+        wrong.
+        """
         yield from ()
 
     def __enter__(self) -> None:

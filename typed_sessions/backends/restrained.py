@@ -60,8 +60,6 @@ class RestrainedSession(LoadedSession):
 
     def close(self) -> None:
         """The request is answered: what is changed from now on raises ``SessionCommitted``."""
-        while self._read_only_depth:  # rendering failed
-            self.end_read_only()
         self.is_committed = True
         self._facts.restraint = Restraint.COMMITTED
 
