@@ -10,12 +10,11 @@ import pytest
 from django.conf import settings as django_settings
 
 from tests.engines.rows import UseEngine
-from tests.web.browser import Browser, Wsgi
+from tests.web.browser import ApiClient, Browser, Wsgi
 from typed_sessions import tokens
 from typed_sessions.backends import patience
 from typed_sessions.backends.base import SessionStore
-from typed_sessions.decorators import session_exclusive
-from typed_sessions.flows import Step
+from typed_sessions.flows import Step, drive
 from typed_sessions.stores.record import Record
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 Look = Callable[[Browser], Record]
 Meanwhile = Callable[[Browser], Browser]
+TakeTurn = Callable[[Browser | ApiClient], None]
 
 
 @pytest.fixture
@@ -49,6 +49,12 @@ def record_of(engine: type[SessionStore]) -> Look:
 def meanwhile() -> Meanwhile:
     """`meanwhile(browser)` is another tab of the browser, whose requests may be made from within a view."""
     return lambda browser: Browser(Wsgi(), dict(browser.cookies))
+
+
+@pytest.fixture
+def take_turn(engine: type[SessionStore]) -> TakeTurn:
+    """`take_turn(browser)` has the browser's session for itself, and never ends it: a worker that dies."""
+    return lambda browser: drive(engine(browser.token).take_lease(5, 30))
 
 
 @pytest.fixture
@@ -84,12 +90,6 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Waiting:
     waiting, pause = Waiting(), patience.pause
     monkeypatch.setattr(patience, "pause", lambda: waiting.pause(pause))
     return waiting
-
-
-def take_turn(request: Any) -> None:
-    """A view that begins what never ends: a worker that dies."""
-    turn: Any = session_exclusive(request)
-    turn.__enter__()
 
 
 def told(records: list[Any]) -> list[str]:

@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.core.handlers.asgi import ASGIHandler
 from django.db import connections
 from django.http import Http404, HttpResponse
+from django.template.response import TemplateResponse
 from django.test import AsyncRequestFactory
 from django.utils.decorators import method_decorator
 from django.views import View as ViewClass
@@ -21,9 +22,9 @@ from django.views import View as ViewClass
 from tests.sessions import ShopSession
 from tests.web.browser import ID, Answer, ApiClient, Asgi, Browser
 from tests.web.conftest import NewBrowser
-from tests.web.kinds import Body, Kind, each_kind_and_part, function
+from tests.web.kinds import Body, Kind, async_function, each_kind_and_part, function
 from tests.web.matrix import TRANSACTIONAL, each_engine_once
-from tests.web.options.conftest import Look, Meanwhile, Waiting, take_turn, told
+from tests.web.options.conftest import Look, Meanwhile, TakeTurn, Waiting, told
 from tests.web.signing import put_in_cart, sign_in, sign_out, state, status, who
 from tests.web.stored import spoil, wipe
 from tests.web.urls import address
@@ -69,9 +70,9 @@ def visitor(clock: Clock, browser: Browser) -> Browser:
 
 
 @pytest.fixture
-def abandoned(visitor: Browser, verbs: Verbs) -> Browser:
+def abandoned(visitor: Browser, take_turn: TakeTurn, verbs: Verbs) -> Browser:
     """A visitor one of whose requests has taken a turn, and will never end it."""
-    visitor.visit(take_turn)
+    take_turn(visitor)
     verbs.take()
     return visitor
 
@@ -289,7 +290,7 @@ def test_one_turn_after_the_other(visitor: Browser, verbs: Verbs) -> None:
 
 
 @each_engine_once
-@pytest.mark.parametrize("how", [function, each_kind_and_part.args[1][1]])
+@pytest.mark.parametrize("how", [function, async_function])
 def test_worker_that_dies(abandoned: Browser, clock: Clock, verbs: Verbs, record_of: Look, how: Kind) -> None:
     """A turn that nobody ends is over with its lease, to the second, and until then it keeps others out."""
     ran: list[int] = []
@@ -464,10 +465,34 @@ def test_session_that_ends_in_its_turn(visitor: Browser, record_of: Look) -> Non
         assert live_sessions.get(session_id) is None
 
 
+@pytest.mark.parametrize("change", [count, lambda request: count(request) and request.session.cycle_key()])
+@pytest.mark.parametrize("is_used", [True, False])
+def test_session_that_expires_in_its_turn(
+    visitor: Browser, clock: Clock, meanwhile: Meanwhile, change: Body, is_used: bool
+) -> None:
+    """Who holds a session for longer than it lasts saves it if others have used it meanwhile, and does not bring it
+    back if nobody has.
+    """
+
+    @session_exclusive
+    def view(request: Any) -> str:
+        for _ in range(3):
+            clock.advance(7 * 86_400)
+            if is_used:
+                assert meanwhile(visitor).visit(to_dollars).status == 200
+        change(request)
+        return "done"
+
+    assert visitor.visit(view).status == (200 if is_used else 400)
+    assert visitor.visit(look).text == ("1 USD" if is_used else "0 EUR")
+
+
 # Overtaken
 
 
-def test_overtaken_says_so(visitor: Browser, clock: Clock, meanwhile: Meanwhile, caplog: Any) -> None:
+def test_overtaken_says_so(
+    visitor: Browser, clock: Clock, meanwhile: Meanwhile, take_turn: TakeTurn, caplog: Any
+) -> None:
     """A save in the view raises it as well, whether the other one has finished or not; it is a conflict."""
     session_id = id_of(visitor)
 
@@ -488,7 +513,7 @@ def test_overtaken_says_so(visitor: Browser, clock: Clock, meanwhile: Meanwhile,
         if "finished" in request.GET:
             meanwhile(visitor).visit(session_exclusive(count))
         else:
-            meanwhile(visitor).visit(take_turn)
+            take_turn(visitor)
         request.session.save()
 
     assert visitor.visit(view).text == "0 EUR"
@@ -499,13 +524,13 @@ def test_overtaken_says_so(visitor: Browser, clock: Clock, meanwhile: Meanwhile,
     assert [line.partition(" request")[0] for line in told(caplog.records)] == [f"Session {session_id}: this"]
 
 
-def test_overtaken_without_changes(visitor: Browser, clock: Clock, meanwhile: Meanwhile, record_of: Look) -> None:
+def test_overtaken_without_changes(visitor: Browser, clock: Clock, take_turn: TakeTurn, record_of: Look) -> None:
     """Who only reads has lost nothing, and does not end the turn of the other one."""
 
     @session_exclusive
     def view(request: Any) -> str:
         clock.advance(OVER)
-        meanwhile(visitor).visit(take_turn)
+        take_turn(visitor)
         return look(request)
 
     assert visitor.visit(view).text == "0 EUR"
@@ -586,6 +611,59 @@ def test_part_that_goes_wrong(visitor: Browser) -> None:
 
     assert visitor.visit(view).text == "1 EUR"
     assert visitor.visit(look).text == "1 EUR"
+
+
+@pytest.mark.parametrize("kind", [function, async_function])
+def test_page_that_is_rendered_later(
+    visitor: Browser, in_template: Callable[[str], str], meanwhile: Meanwhile, verbs: Verbs, record_of: Look, kind: Kind
+) -> None:
+    """The turn lasts until the page is rendered, and what changes then is saved with the rest; if the page cannot be
+    rendered, it is undone with the rest.
+    """
+    page = in_template("{{ change }} {{ request.typed_session.cart.clear }} {{ request.GET.fail|add:fail }}")
+
+    def body(request: Any) -> TemplateResponse:
+        count(request)
+
+        def change() -> str:
+            assert meanwhile(visitor).visit(at_once(look)).status == 503
+            return count(request)
+
+        def fail() -> str:
+            if "fail" in request.GET:
+                raise ValueError
+            return ""
+
+        return TemplateResponse(request, page, {"change": change, "fail": fail})
+
+    verbs.take()
+    view = kind(session_exclusive, body)
+    assert visitor.visit(view, "fail").status == 500
+    assert verbs.take() == ["load", "save", "load", "save"]  # one load is of whom was told to come later
+    assert record_of(visitor).lease is None
+    verbs.take()
+    assert visitor.visit(view).text.split()[0] == "2"
+    assert verbs.take() == ["load", "save", "load", "save"]
+    assert visitor.visit(at_once(lambda request: f"{look(request)} {request.typed_session.cart}")).text == "2 EUR []"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_turn_that_the_view_does_not_end(visitor: Browser, record_of: Look, fails: bool) -> None:
+    """A part that has no end ends with the request, and is undone if that went wrong."""
+
+    def view(request: Any) -> str:
+        turn: Any = session_exclusive(request)
+        turn.__enter__()
+        count(request)
+        with session_exclusive(request):
+            count(request)
+        if fails:
+            raise ValueError
+        return "done"
+
+    assert visitor.visit(view).status == (500 if fails else 200)
+    assert record_of(visitor).lease is None
+    assert visitor.visit(at_once(look)).text == ("0 EUR" if fails else "2 EUR")
 
 
 WRONG: dict[str, Callable[[Any], object]] = {
@@ -674,12 +752,12 @@ def test_turn_does_not_extend_the_session(visitor: Browser, clock: Clock, record
     assert record_of(visitor).expires == before.expires + 3630
 
 
-def test_client_that_comes_by_header(browser: Browser, configure: Configure, clock: Clock) -> None:
+def test_client_that_comes_by_header(browser: Browser, configure: Configure, clock: Clock, take_turn: TakeTurn) -> None:
     """A client whose session comes by header waits like others."""
     configure(HEADERS=["/"])
     client = ApiClient(browser.ask)
     assert client.visit(session_exclusive(count)).text == "1"
-    client.visit(take_turn)
+    take_turn(client)
     answer = client.visit(at_once(count))
     assert (answer.status, answer["Retry-After"], answer.told) == (503, "1", {})
     clock.advance(OVER)
@@ -893,14 +971,17 @@ def test_ways_to_write_it(visitor: Browser, meanwhile: Meanwhile) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"wait": -1}, "wait is a number of seconds, 0 or more, and not -1"),
-        ({"wait": "5"}, "wait is a number of seconds, 0 or more, and not '5'"),
-        ({"wait": True}, "wait is a number of seconds, 0 or more, and not True"),
-        ({"wait": None}, "wait is a number of seconds, 0 or more, and not None"),
-        ({"lease": 0}, "lease is a whole number of seconds, 1 or more, and not 0"),
-        ({"lease": 1.5}, "lease is a whole number of seconds, 1 or more, and not 1.5"),
-        ({"lease": True}, "lease is a whole number of seconds, 1 or more, and not True"),
-        ({"lease": "30"}, "lease is a whole number of seconds, 1 or more, and not '30'"),
+        ({"wait": -1}, "wait is a number of seconds from 0 to 3600, and not -1"),
+        ({"wait": "5"}, "wait is a number of seconds from 0 to 3600, and not '5'"),
+        ({"wait": True}, "wait is a number of seconds from 0 to 3600, and not True"),
+        ({"wait": None}, "wait is a number of seconds from 0 to 3600, and not None"),
+        ({"wait": 3601}, "wait is a number of seconds from 0 to 3600, and not 3601"),
+        ({"wait": float("nan")}, "wait is a number of seconds from 0 to 3600, and not nan"),
+        ({"lease": 3601}, "lease is a whole number of seconds from 1 to 3600, and not 3601"),
+        ({"lease": 0}, "lease is a whole number of seconds from 1 to 3600, and not 0"),
+        ({"lease": 1.5}, "lease is a whole number of seconds from 1 to 3600, and not 1.5"),
+        ({"lease": True}, "lease is a whole number of seconds from 1 to 3600, and not True"),
+        ({"lease": "30"}, "lease is a whole number of seconds from 1 to 3600, and not '30'"),
     ],
     ids=str,
 )

@@ -112,7 +112,8 @@ def test_what_is_said(visitor: Browser, verbs: Verbs, stream: Stream) -> None:
             assert (caught.value.session_id, caught.value.fields) == (session_id, fields)
             assert str(caught.value) == (
                 f"Session {session_id}: {', '.join(fields) or 'it'} cannot be changed any more, because the request "
-                "has been answered. Change it before that, or use live_sessions.update(id, change)."
+                "has been answered. Change it before that, or use live_sessions.update(id, change). A test that makes "
+                "a request by hand calls the middleware's process_request(request)."
             )
         return look(request)
 

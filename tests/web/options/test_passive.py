@@ -170,6 +170,17 @@ def test_new_token(visitor: Browser, clock: Clock, record_of: Look) -> None:
     assert (after.id != before.id, clocks(after)) == (True, clocks(before))
 
 
+def test_expiry_that_the_view_sets(visitor: Browser, clock: Clock, record_of: Look) -> None:
+    """How long the session is to last may still be said, and counts from then."""
+    clock.advance(HOUR)
+    visitor.visit(session_passive(lambda request: request.session.set_expiry(60)))
+    assert record_of(visitor).expires == clock.now + 60
+    clock.advance(30)
+    visitor.visit(session_passive(count))
+    clock.advance(30)
+    assert visitor.visit(status).text.split()[0] in ("expired", "fresh")
+
+
 def test_ending(visitor: Browser, user: User) -> None:
     """Ending is as always."""
     visitor.visit(sign_in(user))

@@ -449,6 +449,25 @@ def test_what_others_save_meanwhile_is_no_change(visitor: Browser, meanwhile: Me
     assert visitor.visit(lambda request: request.typed_session.currency).text == "USD"
 
 
+def test_change_beside_what_others_save(visitor: Browser, meanwhile: Meanwhile) -> None:
+    """What the view then changes in the same field is its own, and goes back to what the others have saved."""
+
+    def view(request: Any) -> str:
+        assert len(request.typed_session.cart) == 1
+        with pytest.raises(SessionReadOnly) as caught, session_readonly(request):
+            wait_and_change(request)
+        assert caught.value.fields == ("cart",)
+        return cart(request)
+
+    def wait_and_change(request: Any) -> None:
+        meanwhile(visitor).visit(put_in_cart("cup"))
+        with session_exclusive(request):
+            request.typed_session.cart.clear()
+
+    assert visitor.visit(view).text == "['tea', 'cup'] cup"
+    assert visitor.visit(cart).text == "['tea', 'cup'] cup"
+
+
 # What goes on all the same
 
 
@@ -664,6 +683,31 @@ def test_saving_when_told(visitor: Browser, configure: Configure) -> None:
 
 
 # What it stands on
+
+
+def test_async_view_that_does_not_look_like_one(visitor: Browser) -> None:
+    """What a plain function hands on to be awaited is restrained until it has been."""
+
+    async def inner(request: Any) -> str:
+        await request.session.aget_typed_session()
+        if "change" in request.GET:
+            change(request)
+        with pytest.raises(SessionReadOnly):
+            await request.session.aset("x", 1)
+        return "done"
+
+    @session_readonly
+    def hidden(request: Any) -> Any:
+        return inner(request)
+
+    async def view(request: Any) -> Any:
+        answer = await hidden(request)
+        await request.session.aset("seen", "tea")
+        return answer
+
+    assert visitor.visit(view).text == "done"
+    assert visitor.visit(view, "change").status == 500
+    expect_as_it_was(visitor)
 
 
 def test_request_of_rest_framework(visitor: Browser) -> None:

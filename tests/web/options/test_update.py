@@ -19,7 +19,7 @@ from tests.engines.rows import UseEngine
 from tests.sessions import CartLine, ShopSession
 from tests.web.browser import Browser
 from tests.web.matrix import TRANSACTIONAL
-from tests.web.options.conftest import Look, take_turn
+from tests.web.options.conftest import Look, TakeTurn
 from tests.web.signing import put_in_cart, sign_in, sign_out, status
 from tests.web.stored import spoil, wipe
 from typed_sessions import SessionMode, SessionStatus, live_sessions, signals, tokens
@@ -352,9 +352,11 @@ def test_function_that_asks_the_database(session_id: str, user: User) -> None:
         assert run(session_id, change).gift_note == "ada"
 
 
-def test_in_the_turn_of_another(update: Update, visitor: Browser, session_id: str, record_of: Look) -> None:
+def test_in_the_turn_of_another(
+    update: Update, visitor: Browser, session_id: str, record_of: Look, take_turn: TakeTurn
+) -> None:
     """It waits for nobody, and leaves the lease of a request that has the session for itself to that."""
-    visitor.visit(take_turn)
+    take_turn(visitor)
     lease = record_of(visitor).lease
     assert lease is not None
     update(session_id, to_dollars)
