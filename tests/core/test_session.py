@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import pickle
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
@@ -62,7 +62,11 @@ class Known:
     is_authenticated = True
     was_authenticated = True
     client = Client(address="192.0.2.7", agent="Browser/1")
+    restraint = None
     _moments = ("created", "authenticated", "modified", "seen", "expires")
+
+    def refusal(self, names: Sequence[str]) -> Exception:
+        raise AssertionError(names)
 
     def time(self, name: Literal["created", "authenticated", "modified", "seen", "expires"]) -> int | None:
         return NOW + self._moments.index(name)

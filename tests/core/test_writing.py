@@ -297,10 +297,10 @@ def test_what_could_be_saved_can_be_read(format: Format, depth: int) -> None:
     copy.session = session
     try:
         record = saved(copy)
-    except SessionFieldError as error:
-        assert depth > 100
-        assert "nested too deep" in error.problem
-        return
+    except SessionFieldError:
+        if depth > 100:
+            return
+        raise
     node = opened(type(session), record, format=format).session.value
     for _ in range(depth):
         [node] = node.children

@@ -42,7 +42,8 @@ VERBS = {"get": 1, "for_user": 1, "count_for": 1, "end": 2, "end_for_user": 3, "
 
 
 def some_arguments(verb: str) -> list[Any]:
-    return {"get": [UNKNOWN], "end": [UNKNOWN], "update": [UNKNOWN, repr]}.get(verb, ["7"])
+    arguments: dict[str, list[Any]] = {"get": [UNKNOWN], "end": [UNKNOWN], "update": [UNKNOWN, repr]}
+    return arguments.get(verb, ["7"])
 
 
 class AsyncTwins:
