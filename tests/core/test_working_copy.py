@@ -570,3 +570,48 @@ def test_a_record_that_post_init_refuses_can_be_merged(format: Format) -> None:
     copy.session.email = "a@example.org"
     copy.merge(record_of({"count": -1, "items": ["x"]}, type="CheckingSession", format=format), None)
     assert plain(saved(copy)).items() >= {"email": "a@example.org", "items": ["x"]}.items()
+
+
+@dataclass
+class Mistaken(AuthUserSession):
+    """With rules that cannot work, as only two requests that meet find out."""
+
+    count: int = session_field(default=0, merge="add")
+    name: str = session_field(default="", merge="add")
+    sizes: dict[str, int] = session_field(default_factory=dict, merge="append")
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "mine", "theirs"), [("name", "add", "mine", "theirs"), ("sizes", "append", {"a": 1}, {"b": 1})]
+)
+def test_a_rule_that_cannot_work(format: Format, name: str, rule: str, mine: Any, theirs: Any) -> None:
+    """It is an error that names the field and the rule. Nothing has been merged then, so that who gives the field up
+    and tries again counts once, and brings nothing back that others have removed meanwhile.
+    """
+    record = stored(Mistaken(), format)
+    copy, bag = opened(Mistaken, record, format=format), dict[str, Any]()
+    copy.session.count = 1
+    setattr(copy.session, name, mine)
+    other = opened(Mistaken, record, format=format)
+    other.session.count = 5
+    setattr(other.session, name, theirs)
+    second = saved(other, {"theirs": 1})
+    with pytest.raises(SessionFieldError, match=rf"^Mistaken\.{name}: merge='{rule}' cannot make one of two changes"):
+        copy.merge(second, bag)
+    assert (copy.session.count, getattr(copy.session, name), bag) == (1, mine, {})
+    setattr(copy.session, name, getattr(Mistaken(), name))
+    copy.merge(saved(other, {}), bag)
+    assert (copy.session.count, getattr(copy.session, name), bag) == (6, theirs, {})
+
+
+def test_a_save_that_was_refused(format: Format) -> None:
+    """What it would have written is forgotten, and not taken for what is stored when something else is saved."""
+    copy, bag = opened(ShopSession, stored(ShopSession(), format), format=format), dict[str, Any]()
+    copy.session.page_views, copy.session.currency = 7, "USD"
+    assert copy.content(bag)  # and that is where it ends
+    copy.session.page_views, copy.session.currency = 0, "EUR"
+    bag["mine"] = 1
+    record = saved(copy, bag)
+    copy.merge(changed(record, ShopSession, format, page_views=1, currency="GBP"), bag)
+    assert not copy.has_changed_fields()
+    assert (copy.session.page_views, copy.session.currency) == (1, "GBP")
