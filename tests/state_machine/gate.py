@@ -128,6 +128,7 @@ def install(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def execute(store: RedisStore, command: Command) -> Any:
         error = StoreUnavailable("injected")
+        answer: Any = None
         for _ in range(gate.arrive(error)):
             answer = send(store, command)
         gate.leave(error)
@@ -135,6 +136,7 @@ def install(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def aexecute(store: RedisStore, command: Command) -> Any:
         error = StoreUnavailable("injected")
+        answer: Any = None
         for _ in range(gate.arrive(error)):
             answer = await asend(store, command)
         gate.leave(error)
@@ -168,6 +170,7 @@ class GatedCache:
 
     def _pass(self, command: Callable[[], Any], is_late: bool = False) -> Any:
         error = ConnectionError("injected")
+        answer: Any = None
         for _ in range(self._gate.arrive(error)):
             if is_late and self._gate.is_postponed(command):
                 return True

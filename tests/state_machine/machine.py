@@ -17,12 +17,15 @@ from typed_sessions.exceptions import StoreUnavailable
 from typed_sessions.flows import Step
 from typed_sessions.live import live_sessions
 from typed_sessions.stores.cache import LEASE
+from typed_sessions.stores.record import GRACE
 
 _NONE = Fault()
 _MOST = 5
 """Requests that are open at once."""
 _LONG = 60
 """Seconds; no command takes longer than that."""
+_BEYOND_EXPIRY = [*[None] * 12, -1, 0, 1, 100, GRACE - _LONG, GRACE, GRACE + 1]
+"""Moments in the end of a session, seconds after its expiry; mostly others."""
 SIGN_INS = {"7": SessionMode.TEMP, "8": SessionMode.PERM}
 """Users, and how they sign in."""
 
@@ -93,7 +96,8 @@ class SessionMachine(RuleBasedStateMachine):
         way=ways,
         names=st.tuples(deeds, deeds),
         then=st.tuples(ends, ends),
-        seconds=st.sampled_from([0, 0, 31]),
+        seconds=st.sampled_from([0, 0, 0, 31, _LONG]),
+        is_early=st.booleans(),
         amount=amounts,
         fault=faults,
     )
@@ -103,18 +107,28 @@ class SessionMachine(RuleBasedStateMachine):
         names: tuple[list[str], list[str]],
         then: tuple[str, str],
         seconds: int,
+        is_early: bool,
         amount: int,
         fault: Fault,
     ) -> None:
-        """Two requests read the same, and the first one saves before the other one does."""
+        """Two requests read the same, and the first one saves before the other one does, which may have known before
+        what it is going to save.
+        """
         first, second = (Visit(self.performer, self._way(*way)) for _ in names)
+        first.arrive(_NONE, _nobody)
+        second.arrive(fault if fault.kind is Kind.POSTPONED else _NONE, _nobody)
         for visit, changes in zip((first, second), names, strict=True):
-            visit.arrive(_NONE, _nobody)
             self._change(visit, changes)
+        if is_early:
+            self._begin(second, then[1])
+        late, self.stage.gate.postponed = self.stage.gate.postponed, []
+        self.wait(seconds)
         self._begin(first, then[0])
         first.go_on(ALL, _NONE, _nobody)
-        self.wait(seconds)
-        self._begin(second, then[1])
+        self.stage.gate.postponed += late if seconds == 0 else []
+        self.copies_arrive()
+        if not is_early:
+            self._begin(second, then[1])
         second.go_on(amount, fault, self._pass_by(fault))
         self.visits += first, second
         self._settle_visits()
@@ -162,9 +176,12 @@ class SessionMachine(RuleBasedStateMachine):
         elif token := self._token(nth):
             self._end(_id_of(token), is_async, fault)
 
-    @rule(seconds=st.sampled_from([1, 1, 4, 4, 31, 31, 31, 31, 61, 61, 61, 120, 300, 540, 950, 2000]))
-    def time_passes(self, seconds: int) -> None:
-        """Here and in the store."""
+    @rule(seconds=st.sampled_from([1, 4, 31, _LONG, _LONG + 1, 300]), beyond=st.sampled_from(_BEYOND_EXPIRY))
+    def time_passes(self, seconds: int, beyond: int | None) -> None:
+        """So many seconds, or until that much before or after the expiry of the oldest session that is live."""
+        live = self.model.live()
+        if beyond is not None and live:
+            seconds = max(0, live[0].record.expires + beyond - self.clock.now)
         self.wait(seconds)
 
     def wait(self, seconds: int) -> None:

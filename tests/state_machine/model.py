@@ -16,8 +16,6 @@ from typed_sessions.stores.record import GRACE, TOMBSTONE_LIFE, Lease, Record, T
 IDLE = {SessionMode.TEMP: 600, SessionMode.PERM: 1800}
 ABSOLUTE = 3600
 ROTATION_WINDOW = 60
-TOLERATED = frozenset({"expired touched", "long requests refused"})
-"""What is known to go wrong."""
 _SLACK = 30
 """Seconds by which a key may be gone early, because servers live in real time too."""
 
@@ -257,6 +255,8 @@ class Model:
         known = self._there(base.id)
         if known is None and record.authenticated and self._may_be_gone(base.id):
             known = self.sessions[base.id]  # who signs in takes along what was read in time, until it is swept
+        if known is None and _is_about_lease(record, base) and self._may_be_gone(base.id):
+            return  # it is over, and stays so
         if call.is_done:
             self._told_late(call, answer)
         elif isinstance(answer, Saved):
@@ -358,8 +358,6 @@ class Model:
     def _move(self, call: Call) -> None:
         record, seen, expires = call.args
         known = self.sessions[record.id]
-        if known.ended is not None and known.is_forgotten and "expired touched" in TOLERATED:
-            known.ended, known.is_forgotten = None, False
         latest = known.record
         known.record = msgspec.structs.replace(
             latest, seen=max(seen, latest.seen), expires=max(expires, latest.expires)

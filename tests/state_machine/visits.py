@@ -16,7 +16,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.http import HttpRequest
 
 from tests.state_machine.gate import Cancelled, Crash, Fault, Gate, Kind
-from tests.state_machine.model import TOLERATED, Call, Model, Reader
+from tests.state_machine.model import Call, Model, Reader
 from tests.state_machine.sessions import DEEDS, Content, MachineSession
 from tests.state_machine.worlds import World
 from tests.stores.tools import OwnTime
@@ -209,6 +209,9 @@ class Update(Worker):
         if answer is not None:
             assert answer == self.reader.mine.session
             assert not self.reader.has_unsaved, f"I6: {self.reader} was not saved"
+        elif self.reader.has_read:
+            known, now = self._performer.model.sessions[self._session_id], self._performer.model.now
+            assert known.ended or not known.record.is_live(now), f"I6: {self.reader} was not saved, and is {known}"
         self.leave()
 
     def _failed(self, error: Exception) -> None:
@@ -317,7 +320,7 @@ class Visit(Worker):
             case "take":
                 self.reader.remember()
             case "give" | "give up":
-                self.has_lease = False
+                self.has_lease, self.reader.lease = False, None
         if self._name in ("commit", "save") or (self._name == "give" and self._had_lease):
             assert not self.reader.has_unsaved, f"I6: {self.reader} was not saved, nor refused"
         if self._name in ("give up", "take"):
@@ -334,12 +337,10 @@ class Visit(Worker):
                 assert self.reader.is_outdated, f"I2: {error}"
             case UpdateError() if record is not None:
                 known = model.sessions[record.id]
-                is_over = known.ended or known.record.overdue(model.now - GRACE)
-                is_tolerated = "long requests refused" in TOLERATED and record.overdue(model.now - GRACE)
-                assert is_over or is_tolerated, f"I2: {error}, and it is {known}"
+                assert known.ended or known.record.overdue(model.now - GRACE), f"I2: {error}, and it is {known}"
             case SessionLeaseLost():
                 assert self.reader.is_overtaken, f"{error}, and nobody else has it"
             case SessionConflict():
-                assert self.reader.is_refused, f"I6: {error}, and it can be merged"
+                assert self.reader.is_refused, f"I6: {error}, and it can be merged: {self.reader}"
             case SessionBusy():
                 assert record is not None and model.is_taken(record.id), f"{error}, and nobody has it"
