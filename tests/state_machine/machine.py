@@ -299,11 +299,9 @@ class SessionMachine(RuleBasedStateMachine):
         def meanwhile(call: Call) -> None:
             if fault.kind is Kind.VERB_REPEATED_LATER and not self.stage.world.sends_twice and fault.deed != "end":
                 return  # nobody repeats it so late
-            about = call.args[1] if call.verb in ("save", "replace") else call.args[0]
-            session_id = getattr(about, "id", about)
-            token = next((token for token in self.tokens if _id_of(token) == session_id), None)
+            token = next((token for token in self.tokens if _id_of(token) == call.about), None)
             if token is not None and fault.deed == "end":
-                self._end(session_id, False, _NONE)
+                self._end(call.about, False, _NONE)
             elif token is not None:
                 self._visit(Way(token), ["count", "visit", "go"] if fault.deed == "commit" else [], fault.deed)
 

@@ -107,8 +107,14 @@ class Call:
     reader: Reader
     is_done: bool = False
     """Whether the store has done it already, and what is still missing is the reply."""
-    before: Known | None = None
-    """For a load: what was there when it began."""
+    versions: list[Known | None] = field(default_factory=list)
+    """What was there while it was under way: an answer may be older than what is there when it comes."""
+
+    @property
+    def about(self) -> str:
+        """The id of the session that is read, or has to be there."""
+        about = self.args[1] if self.verb in ("save", "replace") else self.args[0]
+        return str(getattr(about, "id", about))
 
 
 class Model:
@@ -160,10 +166,13 @@ class Model:
 
     def begin(self, verb: str, args: tuple[Any, ...], reader: Reader) -> Call:
         call = Call(verb, args, reader)
-        if verb == "load":
-            known = self.sessions.get(args[0])
-            call.before = known.copy() if known else None
+        self.remember(call)
         return call
+
+    def remember(self, call: Call) -> None:
+        """What is there now may be what the store answers."""
+        known = self.sessions.get(call.about)
+        call.versions.append(known.copy() if known else None)
 
     def settle(self, call: Call, stored: Stored, is_over: bool = True) -> None:
         """Finds out whether the store has done what it has not answered: both are possible.
@@ -227,7 +236,7 @@ class Model:
     def _loaded(self, call: Call, answer: Record | Tombstone | None) -> None:
         (session_id,) = call.args
         known = self.sessions.get(session_id)
-        fitting = [version for version in (known, call.before) if self._tells(version, answer)]
+        fitting = [version for version in (known, *call.versions) if self._tells(version, answer)]
         assert fitting, f"I6: {answer} was read instead of {known}"
         found = fitting[0]
         if call.reader.has_loaded:  # and waits for its turn
@@ -264,10 +273,11 @@ class Model:
             assert _version(known.record) == _version(base), f"I7: {record} came after {base}, and not {known.record}"
             self._store(call)
         elif isinstance(answer, Conflict):
-            assert known is not None and _version(known.record) != _version(base), f"I7: {answer} in place of {base}"
-            assert self._tells(known, answer.record), f"I6: {answer.record} was read instead of {known}"
+            there = [version for version in (known, *call.versions) if version and self._tells(version, answer.record)]
+            assert there, f"I6: {answer.record} was read instead of {known}"
+            assert _version(there[0].record) != _version(base), f"I7: {answer} in place of {base}"
             if not (call.verb == "save" and record.lease is None and _is_about_lease(record, base)):
-                call.reader.meet(known)
+                call.reader.meet(there[0])
         else:
             assert isinstance(answer, Gone)
             assert known is None or known.is_swept(self.now), f"I2: {base.id} is there, and {answer} was answered"

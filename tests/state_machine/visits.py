@@ -92,6 +92,7 @@ class Performer:
     def _ask(self, call: Call, step: Step, fault: Fault, is_async: bool, meanwhile: Meanwhile) -> Any:
         def others() -> None:
             self._settle(call, is_over=False)
+            self.model.remember(call)
             try:
                 meanwhile(call)
             except Exception as error:
