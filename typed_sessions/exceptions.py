@@ -84,13 +84,13 @@ class SessionTooLarge(TypedSessionError, ValueError):
 class SessionConflict(TypedSessionError):
     """Two requests changed a field that is declared ``merge="refuse"``; the first one stands.
 
-    ``fields`` names them, as ``cart`` or ``bag['key']``.
+    ``fields`` names them. The session is then as the other request has left it.
     """
 
     def __init__(self, session_id: str, fields: Sequence[str]) -> None:
         super().__init__(
             f"Session {session_id}: {', '.join(fields)} was changed by another request since this one read it. "
-            "Nothing of this request was saved; read the session again and repeat the change."
+            "Nothing of this request was saved, and the session is as the other one left it; repeat the change."
         )
         self.session_id = session_id
         self.fields = tuple(fields)

@@ -51,7 +51,8 @@ class SessionStore(SavedSession):
             yield from self._saving()
 
     # Having the session for oneself. The lease is a part of the record, taken and given back by saves like any other:
-    # whoever overstays finds the record changed, so that no clock need be trusted for it.
+    # whoever overstays finds the record changed, so that no clock need be trusted for it. Both are flows, and driven by
+    # the ends of a stretch of the request.
 
     def take_lease(self, wait: float, seconds: int) -> Flow[None]:
         """Waits until no other request has the session for itself, ``wait`` seconds at most, and has it then, for
@@ -74,7 +75,8 @@ class SessionStore(SavedSession):
         turn = self._turn
         if self._leases or turn is None:
             return
-        is_held, self._lease = self._lease is not None, None
+        is_held = self._lease is not None
+        self._lease = None  # from here on a save gives it back
         try:
             if not saves:
                 self.undo(turn.before, turn.pending)

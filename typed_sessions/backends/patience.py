@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Final
 
 from ..flows import Step
@@ -24,24 +25,18 @@ AT_ONCE: Final = 3
 PAUSE: Final = 0.02
 """Seconds at most before each further try, which grow to ``LONGEST_PAUSE``."""
 LONGEST_PAUSE: Final = 0.2
-TURN: Final = SECONDS
+LONGEST_IN_LINE: Final = SECONDS
 """Seconds that a save waits for its turn, before it tries without."""
 
 
-class _Ticket(Future[None]):
-    """A place in a line; done when it is the first one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.thread = threading.get_ident()
-
-
-_lines: dict[str, deque[_Ticket]] = {}
+_lines: dict[str, deque[Future[None]]] = {}
 """By session, those of this process that lost to others and try again. To wait in line is polite and no more: what
 makes a save safe is the store's compare-and-set, so whoever has waited for long may jump it. Without a line most tries
 of a crowd fail, and whoever is slow never gets through.
 """
 _guard = threading.Lock()
+_standing: ContextVar[frozenset[str]] = ContextVar("typed_sessions_in_line", default=frozenset())
+"""The sessions for which this very request is in line. A save within a save must not wait for the outer one."""
 
 
 def _begin_anew() -> None:
@@ -66,13 +61,13 @@ def tries(session_id: str) -> Iterator[Step | None]:
     """
     begun = time.monotonic()
     tried = 0
-    ticket = None
+    ticket, is_within = None, session_id in _standing.get()
     try:
         if session_id not in _lines:
             yield None
             tried += 1
         ticket = _join(session_id)
-        yield Step(_wait, _await, (session_id, ticket))
+        yield None if is_within else Step(_wait, _await, (ticket,))
         tried += 1
         while tried < TRIES or time.monotonic() - begun < SECONDS:
             # Not even a sleep of 0: the kernel rounds it up.
@@ -81,10 +76,14 @@ def tries(session_id: str) -> Iterator[Step | None]:
     finally:
         if ticket is not None:
             _leave(session_id, ticket)
+            if not is_within:
+                _standing.set(_standing.get() - {session_id})
 
 
-def _join(session_id: str) -> _Ticket:
-    ticket = _Ticket()
+def _join(session_id: str) -> Future[None]:
+    """A place in the line, which is done when it is the first one."""
+    ticket: Future[None] = Future()
+    _standing.set(_standing.get() | {session_id})
     with _guard:
         line = _lines.setdefault(session_id, deque())
         line.append(ticket)
@@ -93,7 +92,7 @@ def _join(session_id: str) -> _Ticket:
     return ticket
 
 
-def _leave(session_id: str, ticket: _Ticket) -> None:
+def _leave(session_id: str, ticket: Future[None]) -> None:
     with _guard:
         line = _lines[session_id]
         line.remove(ticket)
@@ -104,14 +103,11 @@ def _leave(session_id: str, ticket: _Ticket) -> None:
                 line[0].set_result(None)
 
 
-def _wait(session_id: str, ticket: _Ticket) -> None:
-    with _guard:
-        is_own = any(other.thread == ticket.thread for other in _lines[session_id] if other is not ticket)
-    if not is_own:  # else it would wait for what cannot go on before it
-        with suppress(FutureTimeout):
-            ticket.result(TURN)
+def _wait(ticket: Future[None]) -> None:
+    with suppress(FutureTimeout):
+        ticket.result(LONGEST_IN_LINE)
 
 
-async def _await(session_id: str, ticket: _Ticket) -> None:
+async def _await(ticket: Future[None]) -> None:
     with suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(ticket)), TURN)
+        await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(ticket)), LONGEST_IN_LINE)

@@ -270,7 +270,7 @@ class SavedSession(OwnedSession):
             raise
 
     def _give_up(self, theirs: Record) -> None:
-        """The session is as another request left it, and nothing is to be saved. A view may go on from there."""
+        """What this request has changed is dropped: the session is as another one left it, and a view may go on so."""
         is_undone = self._facts.is_rotated
         self._opened.take_over(theirs, self._facts.bag)
         if is_undone:
