@@ -40,8 +40,8 @@ ROWS = {
 }
 
 
-def rows() -> list[Any]:
-    """All of them as parameters. Several connections see what is committed alone."""
+def rows(*names: str) -> list[Any]:
+    """The named ones as parameters; without names, all. Several connections see only what is committed."""
     committing = pytest.mark.django_db(transaction=True)
     return [
         pytest.param(
@@ -53,6 +53,7 @@ def rows() -> list[Any]:
             id=name.replace(" ", "-"),
         )
         for name, row in ROWS.items()
+        if not names or name in names
     ]
 
 

@@ -110,7 +110,7 @@ class Gate:
 
     def is_postponed(self, command: Callable[[], object]) -> bool:
         """Whether `command` is kept for later."""
-        if self._due() is not Kind.POSTPONED:
+        if self.fault.kind is not Kind.POSTPONED:
             return False
         self.postponed.append(command)
         return True
@@ -163,7 +163,8 @@ class GatedCache:
         return bool(self._pass(lambda: self._cache.add(key, value, life), is_late=self._copies))
 
     def set(self, key: str, value: bytes, life: int) -> None:
-        self._pass(lambda: self._cache.set(key, value, life))
+        is_copy = self._copies and value != cached_database.MARK
+        self._pass(lambda: self._cache.set(key, value, life), is_late=is_copy)
 
     def delete(self, key: str) -> None:
         self._pass(lambda: self._cache.delete(key))

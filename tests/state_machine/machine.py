@@ -115,8 +115,8 @@ class SessionMachine(RuleBasedStateMachine):
         what it is going to save.
         """
         first, second = (Visit(self.performer, self._way(*way)) for _ in names)
-        first.arrive(_NONE, _nobody)
-        second.arrive(fault if fault.kind is Kind.POSTPONED else _NONE, _nobody)
+        first.arrive(fault if fault.kind is Kind.POSTPONED else _NONE, _nobody)
+        second.arrive(_NONE, _nobody)
         for visit, changes in zip((first, second), names, strict=True):
             self._change(visit, changes)
         if is_early:

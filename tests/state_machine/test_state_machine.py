@@ -9,6 +9,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.state_machine.conftest import rows
 from tests.state_machine.gate import Fault, Kind
 from tests.state_machine.machine import SessionMachine
 from tests.state_machine.model import IDLE
@@ -58,7 +59,7 @@ def machine_on(stage: Stage) -> SessionMachine:
     return machine
 
 
-@pytest.mark.parametrize("row", ["redis"], indirect=True)
+@pytest.mark.parametrize("row", rows("redis"), indirect=True)
 def test_machine_gets_to_what_is_rare(stage: Stage) -> None:
     """A few steps in the right order lead to a lost lease, to one that waits in vain, and to two who change what only
     one may.
@@ -94,3 +95,14 @@ def test_each_command_can_fail(stage: Stage, then: str, verb: str) -> None:
         machine.wait(IDLE[SessionMode.PERM])
     machine.teardown()
     assert {f"{verb}: Crash", f"{verb}: Cancelled", f"{verb}: StoreUnavailable"} <= stage.seen.keys()
+
+
+@pytest.mark.parametrize("row", rows("cached_db"), indirect=True)
+def test_copies_may_come_late(stage: Stage) -> None:
+    """A reader's copy that gets to the cache after a save, or an end, is not what others read."""
+    machine = machine_on(stage)
+    for then in ("save", "flush"):
+        machine.somebody_is_there(is_async=False)
+        machine.meet(NEWEST, (["count"], []), (then, "commit"), 0, False, ALL, Fault(Kind.POSTPONED))
+        machine.visit(NEWEST, ["count"], "commit", Fault())
+    machine.teardown()
