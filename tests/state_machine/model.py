@@ -185,10 +185,11 @@ class Model:
             self._store(call)
         elif call.verb == "replace" and _has(stored, call.args[0]):
             record, base = call.args
-            if not isinstance(stored.get(base.id), Record):
+            was_there = self._there(base.id) is not None or self._may_be_gone(base.id)
+            if was_there and not isinstance(stored.get(base.id), Record):
                 self._store(call)
             elif is_over:  # and nobody knows the token of the new one
-                assert self.breaks_rotations, f"I8: {record.id} and {base.id} are both there"
+                assert self.breaks_rotations, f"I8: {record.id} is there beside, or after, {base.id}"
                 self._put(record, call.reader)
         elif call.verb == "touch":
             self._settle_touch(call, stored.get(call.args[0].id))

@@ -318,6 +318,7 @@ class Visit(Worker):
         match self._name:
             case "flush":
                 self.reader.read(None)
+                self.reader.remember()
             case "take":
                 self.reader.remember()
             case "give" | "give up":

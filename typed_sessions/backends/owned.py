@@ -108,9 +108,8 @@ class OwnedSession(RestrainedSession):
         if self._authenticated_now and f"session[{SESSION_KEY!r}]" not in pending:
             self.take_sign_in_back()
         changed = set(self._changed_since(AS_STORED))
-        if self._copy is not None:
-            self._copy.go_back(State(), self._facts.bag, changed - pending)
-            self._copy.go_back(self._state_of(before), self._facts.bag, changed & pending)
+        self._opened.go_back(State(), self._facts.bag, changed - pending)
+        self._opened.go_back(self._state_of(before), self._facts.bag, changed & pending)
 
     # Ending
 

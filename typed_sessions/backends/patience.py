@@ -46,7 +46,7 @@ def _begin_anew() -> None:
     _lines.clear()
 
 
-if hasattr(os, "register_at_fork"):  # not on Windows
+with suppress(AttributeError):  # of Windows, where nothing is forked
     os.register_at_fork(after_in_child=_begin_anew)
 
 

@@ -232,11 +232,9 @@ class RedisStore(Store):
                 if again is not None and float(again) == float(expires)
             ]
             used = [part for member, score, _ in dead if score is not None for part in (member, score)]
-            if used:
-                yield self._step(Command(scripts.REMOVE, (by_seen,), tuple(used)))
-            if dead:
-                overdue = [part for member, _, score in dead for part in (member, score)]
-                removed += yield self._step(Command(scripts.REMOVE, (by_expiry,), tuple(overdue)))
+            yield self._step(Command(scripts.REMOVE, (by_seen,), tuple(used)))
+            overdue = [part for member, _, score in dead for part in (member, score)]
+            removed += yield self._step(Command(scripts.REMOVE, (by_expiry,), tuple(overdue)))
 
     def _indexing(self, record: Record, forward: bool = False, of_user_alone: bool = False) -> Flow[None]:
         """On a cluster: the part of a script that concerns the index."""
