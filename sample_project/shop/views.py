@@ -117,7 +117,8 @@ def order(request: HttpRequest) -> HttpResponse:
         return redirect_to_login(reverse("cart"))
     session = get_session(request, ShopSession)
     if session.cart:
-        placed = orders.place(request.user, session)
+        customer: Any = request.user
+        placed = orders.place(customer, session)
         session.cart, session.gift_note = [], ""
         thanks = f"Thank you, {session.display_name}. In a real shop, order {placed.pk} would be on its way."
         messages.success(request, thanks)

@@ -266,6 +266,8 @@ class Model:
         if known is None and record.authenticated and self._may_be_gone(base.id):
             known = self.sessions[base.id]  # who signs in takes along what was read in time, until it is swept
         if known is None and _is_about_lease(record, base) and self._may_be_gone(base.id):
+            if isinstance(answer, Saved):
+                self.sessions[base.id].record = record
             return  # it is over, and stays so
         if call.is_done:
             self._told_late(call, answer)
