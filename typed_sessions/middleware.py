@@ -96,7 +96,7 @@ class TypedSessionMiddleware(SessionMiddleware):
                 users.note_what_was_saved(request, session)
                 session.commit()
         except Exception as error:
-            if not _has_new_token(session):
+            if isinstance(error, UpdateError) or not _has_new_token(session):
                 return _answer(error)
             response = _response_for(request, error)
         finally:
@@ -116,7 +116,7 @@ class TypedSessionMiddleware(SessionMiddleware):
                 await session.acommit()
             await consent.ask(request)
         except Exception as error:
-            if not _has_new_token(session):
+            if isinstance(error, UpdateError) or not _has_new_token(session):
                 return _answer(error)
             response = await sync_to_async(_response_for)(request, error)
         finally:
