@@ -252,17 +252,17 @@ class SavedSession(OwnedSession):
         if isinstance(outcome, Gone):
             raise self._gone(outcome.tombstone)
         if isinstance(outcome, Conflict):
-            assert self._opened.record is not None
-            if self._turn and self._is_holder(self._opened.record) and not self._is_holder(outcome.record):
-                self._lease = None
-                self._give_up(outcome.record)
-                raise SessionLeaseLost(record.id)
             self._merge(outcome.record)
             return False
         self._stored(record)
         return True
 
     def _merge(self, theirs: Record) -> None:
+        assert self._opened.record is not None
+        if self._turn and self._is_holder(self._opened.record) and not self._is_holder(theirs):
+            self._lease = None
+            self._give_up(theirs)
+            raise SessionLeaseLost(theirs.id)
         try:
             self._opened.merge(theirs, self._facts.bag)
         except SessionConflict:
