@@ -12,6 +12,8 @@ from django.test import RequestFactory
 
 from tests.engines.rows import UseEngine
 from typed_sessions import EndReason, SessionMode, users
+from typed_sessions.exceptions import SessionLeaseLost
+from typed_sessions.flows import drive
 from typed_sessions.middleware import TypedSessionMiddleware
 from typed_sessions.testing.engines import Clock
 
@@ -60,3 +62,22 @@ def test_error_of_a_request_without_our_session() -> None:
     """An exception in a request that has no session of ours is none of our business."""
     middleware = TypedSessionMiddleware(lambda request: HttpResponse())
     assert middleware.process_exception(RequestFactory().get("/"), ValueError()) is None
+
+
+def test_fence_for_who_looks_again(engine: Any, clock: Clock) -> None:
+    """Whose turn is over is told so also where another one has made the session last meanwhile."""
+    new = engine()
+    new["stock"] = 1
+    new.save()
+    first = engine(new.session_key)
+    stock = first["stock"]
+    drive(first.take_lease(1, 30))
+    clock.advance(14 * 86_400 - 10)
+    second = engine(new.session_key)
+    drive(second.take_lease(1, 30))
+    second["stock"] -= 1
+    drive(second.give_lease_back(saves=True))
+    clock.advance(311)
+    first["stock"] = stock - 1
+    with pytest.raises(SessionLeaseLost):
+        drive(first.give_lease_back(saves=True))
