@@ -81,6 +81,17 @@ class Settings:
     """Seconds for which ``request.user`` is taken from the session instead of the database; 0 always asks."""
     auth_events: Sequence[str] = ()
     """Dotted paths of ``AuthEvents`` classes, called in this order after the session's own hooks."""
+    max_sessions_per_user: int | None = None
+    """In how many sessions a user may be signed in at once; ``None`` for no limit."""
+    on_limit: Literal["end_oldest", "refuse"] = "end_oldest"
+    """What a sign-in beyond that does: end the session with the oldest sign-in, or fail."""
+    on_store_error: Literal["error", "anonymous"] = "error"
+    """What a request gets whose session cannot be read: 503, or an anonymous session that cannot be changed."""
+    revocation_journal: bool = False
+    """Whether ends are also written to the database, so that a Redis that fails over to a replica that lags, or is
+    restored from a backup, brings no ended session back for longer than until the next reaping."""
+    replica_acks: int = 0
+    """How many Redis replicas must have heard of an end before it counts as done."""
 
     @property
     def perm_cookie(self) -> str:
@@ -138,6 +149,10 @@ def _whole(least: int) -> Callable[[object], str | None]:
     return rule
 
 
+def _whole_or_none(least: int) -> Callable[[object], str | None]:
+    return lambda value: None if value is None else _whole(least)(value)
+
+
 def _one_of(*choices: str) -> Callable[[object], str | None]:
     return lambda value: None if value in choices else f"must be one of {', '.join(map(repr, choices))}"
 
@@ -189,6 +204,11 @@ RULES: Mapping[str, Callable[[object], str | None]] = {
     "HEADERS": _list_of(_is_prefix, "path prefixes, such as '/api/'"),
     "USER_SNAPSHOT_AGE": _whole(0),
     "AUTH_EVENTS": _list_of(_is_path, "dotted paths of classes, such as 'shop.events.ShopEvents'"),
+    "MAX_SESSIONS_PER_USER": _whole_or_none(1),
+    "ON_LIMIT": _one_of("end_oldest", "refuse"),
+    "ON_STORE_ERROR": _one_of("error", "anonymous"),
+    "REVOCATION_JOURNAL": _truth,
+    "REPLICA_ACKS": _whole(0),
 }
 """What each key must be; a rule answers with what is wrong, or nothing."""
 
