@@ -21,6 +21,7 @@ from . import clock
 from .around import Option, Stretch, around, is_api, request_in, stretched
 from .exceptions import SessionReadOnly
 from .flows import Flow
+from .required import session_required as session_required
 from .session import TypedSession, engine_of
 from .stores.record import LONGEST_LEASE
 from .transports import CHALLENGE, Source
