@@ -77,7 +77,7 @@ def session_required(
         SessionStatus.FRESH: fresh_url,
     }
     for address in (url, *addresses.values()):
-        if address is not None and not (isinstance(address, Promise) or (isinstance(address, str) and address)):
+        if address is not None and not _is_address(address):
             raise TypeError(f"An address is a path or the name of a URL, and not {address!r}.")
     if on_unavailable not in ("error", "anonymous"):
         raise TypeError(f'on_unavailable is "error" or "anonymous", and not {on_unavailable!r}.')
@@ -89,6 +89,10 @@ def session_required(
         return cast("V", around(view, option))
 
     return decorate if view is None else decorate(view)
+
+
+def _is_address(given: object) -> bool:
+    return isinstance(given, Promise) or (isinstance(given, str) and given != "")
 
 
 def _option(addresses: Mapping[SessionStatus, Address | None], goes_without: bool) -> Option:

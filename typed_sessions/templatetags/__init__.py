@@ -1,0 +1,1 @@
+"""What templates may say of a session: ``{% load typed_sessions %}``."""
