@@ -13,6 +13,7 @@ from django.test import RequestFactory
 from django.urls import reverse_lazy
 
 from tests.servers.redis import RedisServer
+from tests.sessions import ShopSession
 from tests.web.browser import ID, X_ID, Answer, ApiClient, Browser
 from tests.web.kinds import (
     APIS,
@@ -29,7 +30,7 @@ from tests.web.kinds import (
 )
 from tests.web.signing import Request, put_in_cart, sign_in, sign_out
 from tests.web.urls import View, address
-from typed_sessions import EndReason, SessionMode, TypedSession, get_session, live_sessions, tokens
+from typed_sessions import EndReason, SessionMode, get_session, live_sessions, tokens
 from typed_sessions.decorators import session_required
 from typed_sessions.exceptions import MissingSession, SessionReadOnly
 from typed_sessions.testing.engines import Clock, Configure, Verbs
@@ -140,7 +141,12 @@ def test_client_by_header_gets_json(browser: Browser, configure: Configure, cloc
     assert said(client.visit(view, **{X_ID: "junk"})) == {"code": "malformed"}
 
 
-URLS = {"expired_url": "/expired/", "ended_url": "/ended/", "lost_url": "/lost/", "fresh_url": "/fresh/"}
+URLS: dict[str, Any] = {
+    "expired_url": "/expired/",
+    "ended_url": "/ended/",
+    "lost_url": "/lost/",
+    "fresh_url": "/fresh/",
+}
 
 
 @each_status
@@ -150,12 +156,13 @@ def test_an_address_for_each_status(browser: Browser, clock: Clock, status: str)
     own = f"{word}_url"
     others = {name: url for name, url in URLS.items() if name != own}
     browser = arrive(status, browser, clock)
-    for arguments, there in (
+    cases: tuple[tuple[dict[str, Any], str], ...] = (
         (URLS, URLS[own]),
         ({**URLS, "url": "/any/"}, URLS[own]),
         ({**others, "url": "/any/"}, "/any/"),
         (others, "/accounts/login/"),
-    ):
+    )
+    for arguments, there in cases:
         view: View = session_required(**arguments)(nothing)
         path, query = target(browser.copy().visit(view))
         assert (path, query["session"]) == (there, [word])
@@ -264,7 +271,7 @@ def test_r02_view_goes_on_without(away: Browser, kind: Kind) -> None:
     told: list[Any] = []
 
     def body(request: Any) -> str:
-        session = get_session(request, TypedSession)
+        session = get_session(request, ShopSession)
         told.append((session.status.value, session.is_authenticated, session.id, request.user.is_anonymous))
         with pytest.raises(SessionReadOnly):
             session.currency = "USD"
