@@ -19,7 +19,7 @@ BROWSER_LIMIT = timedelta(days=400)
 TIME_LIMITS = {"socket_connect_timeout": 0.25, "socket_timeout": 0.5}
 """Seconds, for Redis where the project has set none: one that hangs must not hold a worker (REQ-R03)."""
 
-_LONGEST = timedelta(days=3653)
+LONGEST_LIFETIME = timedelta(days=3653)
 _RESERVED = {
     "expires",
     "path",
@@ -124,7 +124,7 @@ def _seconds(span: timedelta) -> int:
 def _lifetime(value: object) -> str | None:
     if not isinstance(value, timedelta):
         return "must be a timedelta, such as timedelta(days=14)"
-    return None if timedelta(seconds=1) <= value <= _LONGEST else "must be between one second and ten years"
+    return None if timedelta(seconds=1) <= value <= LONGEST_LIFETIME else "must be between one second and ten years"
 
 
 def _lifetime_or_none(value: object) -> str | None:

@@ -11,6 +11,7 @@ from django.utils.module_loading import import_string
 
 from . import conf
 from .session import TypedSession
+from .states import EndReason
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -39,6 +40,9 @@ class AuthEvents:
 
     def on_logout(self, session: Any, request: HttpRequest | None) -> None:
         """A signed-in session is about to end."""
+
+    def on_ended(self, session: Any, reason: EndReason) -> None:
+        """A session has ended. What is raised here is logged, and stops nothing."""
 
 
 @lru_cache(maxsize=1)

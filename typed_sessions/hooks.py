@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,8 @@ from asgiref.sync import async_to_sync, sync_to_async
 from . import events, signals
 from .flows import Flow, Step
 from .session import TypedSession
+
+logger = logging.getLogger("typed_sessions")
 
 
 def tell(name: str, session: TypedSession, *args: Any) -> Flow[None]:
@@ -26,6 +29,21 @@ def ask(name: str, session: TypedSession, *args: Any) -> Flow[Any]:
         if answer is not None:
             return answer
     return None
+
+
+def is_heard(name: str, session_class: type[TypedSession]) -> bool:
+    """Whether anybody would notice if ``name`` were told and sent."""
+    hooks = (getattr(session_class, name), *(getattr(one, name) for one in events.configured()))
+    return bool(getattr(signals, name).receivers) or not all(map(events.is_default, hooks))
+
+
+def tell_robustly(name: str, session: TypedSession, *args: Any) -> Flow[None]:
+    """``tell`` of what has happened already: what a hook raises is logged, and keeps none of the others back."""
+    for hook, given in _hooks(name, session, args):
+        try:
+            yield Step(call, acall, (hook, *given))
+        except Exception:
+            logger.exception("%s of session %s raised an error", name, session.id)
 
 
 def send(name: str, session: TypedSession, request: object, user: object = None, **extra: Any) -> Step:

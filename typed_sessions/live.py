@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from importlib import import_module
+from math import ceil
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -15,7 +17,9 @@ from django.db.models import Model
 from . import clock, hooks
 from .backends import patience, records
 from .backends.base import SessionStore
+from .backends.endings import ending
 from .backends.facts import Facts
+from .backends.reaping import Reaped
 from .exceptions import StoreUnavailable, UnreadableRecord
 from .flows import Flow, Step, adrive, drive
 from .session import TypedSession, attach
@@ -23,6 +27,9 @@ from .states import EndReason, SessionStatus
 from .stores.base import Conflict, Saved
 from .stores.record import Record
 from .tokens import is_well_formed
+
+_PAGE = 500
+_PASSES = 5
 
 
 class LiveSessions:
@@ -54,6 +61,23 @@ class LiveSessions:
     async def acount_for(self, user: object) -> int:
         return await adrive(self._counting(user))
 
+    def count(self) -> int:
+        """How many sessions are live."""
+        return drive(self._counting_all())
+
+    async def acount(self) -> int:
+        return await adrive(self._counting_all())
+
+    def recent(self, limit: int = 50, offset: int = 0) -> list[Any]:
+        """The live sessions, the last used first: ``limit`` of them, without the first ``offset``.
+
+        What is deep in a list that moves is only nearly where it was. Raises ``ValueError`` for less than nothing.
+        """
+        return drive(self._listing(limit, offset))
+
+    async def arecent(self, limit: int = 50, offset: int = 0) -> list[Any]:
+        return await adrive(self._listing(limit, offset))
+
     def end(self, session_id: str, reason: EndReason = EndReason.ENDED_BY_USER) -> bool:
         """Ends a session at once. Whether there was one to end."""
         return drive(self._ending(session_id, reason))
@@ -69,6 +93,40 @@ class LiveSessions:
         self, user: object, keep: str | None = None, reason: EndReason = EndReason.ENDED_BY_USER
     ) -> int:
         return await adrive(self._ending_all(user, keep, reason))
+
+    def end_all(
+        self,
+        before: datetime | None = None,
+        reason: EndReason = EndReason.ENDED_BY_STAFF,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        """Ends all sessions that began before ``before``, or all that there are; how many there were.
+
+        For an incident, and for a store that was restored from a backup, in which sessions may be back that had ended
+        (REQ-R19). ``progress`` is called with the number so far. Raises ``ValueError`` for a time without time zone.
+        """
+        return drive(self._ending_everything(before, reason, progress))
+
+    async def aend_all(
+        self,
+        before: datetime | None = None,
+        reason: EndReason = EndReason.ENDED_BY_STAFF,
+        progress: Callable[[int], object] | None = None,
+    ) -> int:
+        return await adrive(self._ending_everything(before, reason, progress))
+
+    def reap(self, limit: int | None = None, lease: int = 60, batch: int = 200) -> Reaped:
+        """Tells ``on_ended`` for the sessions that have expired, all or ``limit``, and removes what is left of them.
+
+        For ``manage.py typed_sessions reap``, and for a task of your own, every minute or so. Any number may run at
+        once: each claims ``batch`` sessions at a time for ``lease`` seconds, which is the time that it has to tell of
+        them; what one leaves behind that has died is told by another, so that after a crash ``on_ended`` may be told
+        twice for the batch that was under way.
+        """
+        return drive(_engine().reap(limit, lease, batch))
+
+    async def areap(self, limit: int | None = None, lease: int = 60, batch: int = 200) -> Reaped:
+        return await adrive(_engine().reap(limit, lease, batch))
 
     def update(self, session_id: str, change: Callable[[Any], object]) -> Any:
         """Calls ``change(session)``, saves what that has changed, and answers the session as it is then; ``None``, and
@@ -139,12 +197,58 @@ class LiveSessions:
         store = _engine().store
         return len((yield Step(store.of_user, store.aof_user, (_key_of(user), clock.now()))))
 
-    def _ending(self, session_id: str, reason: EndReason, user: str | None = None) -> Flow[bool]:
+    def _counting_all(self) -> Flow[int]:
         store = _engine().store
+        counted: int = yield Step(store.count, store.acount, (clock.now(),))
+        return counted
+
+    def _listing(self, limit: int, offset: int) -> Flow[list[TypedSession]]:
+        if limit < 0 or offset < 0:
+            raise ValueError(f"limit and offset count from 0, and are {limit} and {offset}.")
+        engine = _engine()
+        store = engine.store
+        ids = yield Step(store.newest, store.anewest, (clock.now(), limit, offset))
+        found = yield Step(store.load_many, store.aload_many, (ids,))
+        return [_typed(engine, record) for record in found if _is_live(record)]
+
+    def _ending(self, session_id: str, reason: EndReason, user: str | None = None) -> Flow[bool]:
+        engine = _engine()
         if not is_well_formed(session_id):
             return False  # the names of other things in the store are none of sessions
-        last = yield Step(store.end, store.aend, (session_id, reason, clock.now(), user))
+        last = yield from ending(engine, session_id, reason, user)
         return _is_live(last)
+
+    def _ending_everything(
+        self, before: datetime | None, reason: EndReason, progress: Callable[[int], object] | None
+    ) -> Flow[int]:
+        if before is not None and before.tzinfo is None:
+            raise ValueError(f"before needs a time zone, as timezone.now() has one, and is {before!r}.")
+        limit = clock.now() + 1 if before is None else ceil(before.timestamp())
+        ended = 0
+        for _ in range(_PASSES):  # what is used meanwhile moves to pages that have been read
+            found = 0
+            passed_over = 0
+            while True:
+                page, others = yield from self._page_before(limit, passed_over)
+                for record in page:
+                    found += yield from self._ending(record.id, reason, record.user)
+                if progress is not None and page:
+                    progress(ended + found)
+                passed_over += others
+                if not page and not others:
+                    break
+            ended += found
+            if not found:
+                break
+        return ended
+
+    def _page_before(self, limit: int, offset: int) -> Flow[tuple[list[Record], int]]:
+        """Records of a page that began before ``limit``, and how many entries of the page are others."""
+        store = _engine().store
+        ids = yield Step(store.newest, store.anewest, (clock.now(), _PAGE, offset))
+        found = yield Step(store.load_many, store.aload_many, (ids,))
+        page = [record for record in found if record.created < limit]
+        return page, len(ids) - len(page)
 
     def _ending_all(self, user: object, keep: str | None, reason: EndReason) -> Flow[int]:
         store, key = _engine().store, _key_of(user)

@@ -141,7 +141,8 @@ class TypedSessionMiddleware(SessionMiddleware):
 
 def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) -> HttpResponseBase:
     session = cast("SessionStore", request.session)
-    if response.status_code == 500 and session.facts.status is SessionStatus.UNAVAILABLE:
+    is_unavailable = session.facts.status is SessionStatus.UNAVAILABLE and not session.is_without_store
+    if response.status_code == 500 and is_unavailable:
         # Another middleware needed the session; what its exception became says nothing of the reason.
         return _unavailable(StoreUnavailable("The session could not be read"))
     if response.status_code == 403 and session.refusal and getattr(response, "_has_been_logged", False):

@@ -33,6 +33,7 @@ class StoredSession(models.Model):
     data = models.TextField(_("fields"))
     bag = models.TextField(_("bag"))
     lease = models.CharField(max_length=40, blank=True, db_default="")
+    place = models.BigIntegerField(_("signed in, in milliseconds"), db_default=0)
     end_reason = models.CharField(
         _("end reason"), max_length=20, blank=True, choices=[(reason.value, reason.value) for reason in EndReason]
     )
@@ -43,8 +44,31 @@ class StoredSession(models.Model):
         default_permissions = ()  # nobody edits rows; the admin of live sessions has permissions of its own
         indexes = [
             models.Index(fields=["user", "expires"], name="typed_sessions_by_user"),
-            models.Index(fields=["seen"], name="typed_sessions_by_seen"),
-            models.Index(fields=["expires"], name="typed_sessions_by_expiry"),
+            models.Index(fields=["end_reason", "seen", "id", "expires"], name="typed_sessions_by_seen"),
+            models.Index(fields=["expires", "end_reason"], name="typed_sessions_by_expiry"),
+        ]
+
+    def __str__(self) -> str:
+        return urn(self.id)
+
+
+class Revocation(models.Model):
+    """A line of the revocation journal: a session that has ended, for Redis to be told again (REQ-R15)."""
+
+    id = models.CharField(_("id"), primary_key=True, max_length=40)
+    reason = models.CharField(
+        _("end reason"), max_length=20, choices=[(reason.value, reason.value) for reason in EndReason]
+    )
+    ended = models.BigIntegerField(_("ended"))
+    until = models.BigIntegerField(_("may be forgotten"))
+
+    class Meta:
+        verbose_name = _("revocation")
+        verbose_name_plural = _("revocations")
+        default_permissions = ()
+        indexes = [
+            models.Index(fields=["ended"], name="typed_revocations_by_ended"),
+            models.Index(fields=["until"], name="typed_revocations_by_until"),
         ]
 
     def __str__(self) -> str:

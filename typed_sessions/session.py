@@ -206,6 +206,25 @@ class TypedSession:
     def on_logout(self, request: HttpRequest | None) -> None:
         """Called before a signed-in session is ended, with its data still there."""
 
+    def on_ended(self, reason: EndReason) -> None:
+        """Called once when the session has ended, for whatever reason, with its last state. There may be no request,
+        as for a session that has expired. What is raised here is logged, and stops nothing.
+        """
+
+    def lifetime(self) -> timedelta | None:
+        """How long the session lasts after each use; ``None`` for ``TEMP_EXPIRY`` or ``PERM_EXPIRY``.
+
+        Asked whenever the session is stored or used, so that it may depend on what is in it, such as the user's roles.
+        """
+        return None
+
+    def absolute_lifetime(self) -> timedelta | None:
+        """How long after the sign-in the session ends, however much it is used; ``None`` for ``ABSOLUTE_EXPIRY``.
+
+        Asked at sign-in.
+        """
+        return None
+
     if not TYPE_CHECKING:  # which would take it for leave to assign what is no field
 
         def __setattr__(self, name: str, value: object) -> None:

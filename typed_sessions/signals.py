@@ -25,6 +25,19 @@ on_authenticated = Signal()
 on_logout = Signal()
 """A signed-in session is about to end because its user signed out; its data is still there."""
 
+on_ended = Signal()
+"""A stored session has ended; also has ``reason``, an ``EndReason``. The session is as it was last.
+
+Sent once for each: at the end itself, or, for those that expire, when ``typed_sessions reap`` finds them. Then, and
+whenever else the end does not come of a request of the session itself, ``request`` is ``None``. If a reaper dies
+between this signal and the next command to its store, it is sent once more.
+"""
+
+on_lost = Signal()
+"""A visitor has shown a token that must open a session, and the store has none: an evicted or deleted key, or a store
+that was emptied. Also has ``session_id``, and ``issued``, when the token was. ``session`` has its id, and nothing else.
+"""
+
 on_undecodable = Signal()
 """Parts of a stored session could not be read and took their defaults; also has ``unreadable``, what and why."""
 

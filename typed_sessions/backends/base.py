@@ -19,6 +19,7 @@ from ..stores.base import Conflict, Gone, Outcome, Saved
 from ..stores.record import Lease, Record
 from . import patience, records
 from .facts import Restraint
+from .reaping import Reaped, reaping
 from .restrained import AS_STORED
 from .saved import Commit, SavedSession, Turn
 
@@ -167,8 +168,13 @@ class SessionStore(SavedSession):
 
     @classmethod
     def clear_expired(cls) -> None:
-        cls().store.clear_expired(clock.now())
+        """Tells of the sessions that have expired, and removes them, as ``manage.py clearsessions`` does."""
+        drive(cls().reap())
 
     @classmethod
     async def aclear_expired(cls) -> None:
-        await cls().store.aclear_expired(clock.now())
+        await adrive(cls().reap())
+
+    def reap(self, limit: int | None = None, lease: int = 60, batch: int = 200) -> Flow[Reaped]:
+        """As ``live_sessions.reap``, for whoever drives it."""
+        return reaping(self, limit, lease, batch)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from django.contrib.auth import SESSION_KEY
 
-from ..exceptions import SessionCommitted, SessionReadOnly
+from ..exceptions import SessionCommitted, SessionReadOnly, StoreUnavailable
 from ..states import EndReason, SessionMode, SessionStatus
 from ..stores.record import Client, Record
 from ..tokens import Token
@@ -19,17 +19,20 @@ class Restraint(Enum):
 
     READ_ONLY = "read_only"
     COMMITTED = "committed"
+    UNAVAILABLE = "unavailable"
 
 
 class Facts:
     """Filled in as the request goes on; shown read-only by ``TypedSession``."""
 
-    __slots__ = ("bag", "end_reason", "record", "restraint", "signed_in", "status", "token")
+    __slots__ = ("bag", "end_reason", "known_id", "record", "restraint", "signed_in", "status", "token")
 
     def __init__(self) -> None:
         self.token: Token | None = None
         """The genuine token of the session: one that was found, or one just issued."""
         self.record: Record | None = None
+        self.known_id: str | None = None
+        """The id of a session of which nothing else is known."""
         self.bag: dict[str, Any] | None = None
         """Django's mapping, once somebody has asked for it."""
         self.status = SessionStatus.FRESH
@@ -38,8 +41,11 @@ class Facts:
         """When a user signed in, if that was in this request and is not stored yet."""
         self.restraint: Restraint | None = None
 
-    def refusal(self, names: Sequence[str]) -> SessionCommitted | SessionReadOnly:
+    def refusal(self, names: Sequence[str]) -> SessionCommitted | SessionReadOnly | StoreUnavailable:
         """The error for who changes what ``names`` names, all the same."""
+        if self.restraint is Restraint.UNAVAILABLE:
+            what = ", ".join(names) or "The session"
+            return StoreUnavailable(f"{what} cannot be changed while the store does not answer")
         if self.restraint is Restraint.COMMITTED:
             return SessionCommitted(self.id, names)
         return SessionReadOnly(names)
@@ -47,7 +53,7 @@ class Facts:
     @property
     def id(self) -> str | None:
         if self.token is None:
-            return self.record.id if self.record else None
+            return self.record.id if self.record else self.known_id
         return self.token.id
 
     @property

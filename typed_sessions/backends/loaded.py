@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, Final
 
 from django.conf import settings as django_settings
 from django.utils.module_loading import import_string
 
-from .. import clock, conf, tokens
+from .. import clock, conf, hooks, telemetry, tokens
 from ..bag import Serializer
 from ..codec import configured_codec
 from ..exceptions import StoreUnavailable, UnreadableRecord
@@ -22,10 +23,12 @@ from ..tokens import Token
 from ..transports import Source
 from ..working_copy import WorkingCopy
 from .bound import BoundSession
+from .facts import Facts, Restraint
 
 ROTATION_WINDOW: Final = 60
 """Seconds for which requests with a replaced token may still come, sent before the browser had the new one."""
 
+logger = logging.getLogger("typed_sessions")
 security_logger = logging.getLogger("django.security.typed_sessions")
 
 
@@ -34,6 +37,9 @@ class LoadedSession(BoundSession):
 
     def __init__(self, session_key: str | None = None) -> None:
         self._copy: WorkingCopy[TypedSession] | None = None
+        self._is_dispensable = False
+        self.is_without_store = False
+        """Whether the store did not answer, and the request goes on with a session that cannot be changed."""
         self._outdated: Tombstone | None = None
         """What is left under a token that was replaced a moment ago: the browser has the new one, or is about to."""
         super().__init__(session_key)
@@ -151,7 +157,7 @@ class LoadedSession(BoundSession):
         presented = self._presented
         if presented is None or presented.token is None or self._copy is None or self._copy.record is not None:
             return None
-        if self._outdated is not None:
+        if self._outdated is not None or self.is_without_store:
             return None
         token = tokens.read(presented.token)
         return None if token and token.is_blank else presented.mode
@@ -212,6 +218,8 @@ class LoadedSession(BoundSession):
         self._facts.bag = None
         token = tokens.read(self._key)
         if token is None or token.mode is not (self._presented.mode if self._presented else token.mode):
+            if self._key:
+                telemetry.counters.add("rejected")
             self._found_nothing(SessionStatus.REJECTED if self._key else self._facts.status)
             return
         if token.is_blank:
@@ -219,22 +227,69 @@ class LoadedSession(BoundSession):
             return
         try:
             found = yield Step(self.store.load, self.store.aload, (token.id,))
+            telemetry.counters.add("reads")
         except UnreadableRecord as error:
             security_logger.warning("%s", error)
             self._found_nothing(SessionStatus.ENDED, EndReason.UNDECODABLE)
-        except StoreUnavailable:
+        except StoreUnavailable as error:
+            telemetry.counters.add("unavailable")
             self._facts.status = SessionStatus.UNAVAILABLE
-            raise
+            if not self._goes_on_without_store:
+                raise
+            logger.error("The session is not there, and the request goes on without: %s", error)
+            self._go_on_without()
         else:
+            if isinstance(found, Record) and found.overdue(clock.now()):
+                yield from self.store.checking_clock()
+            elif found is None and _is_young(token):
+                yield from self._telling_of_loss(token)
             self._receive(token, found)
+
+    def allow_anonymous(self) -> None:
+        """If the store does not answer, the request goes on with an anonymous session that cannot be changed."""
+        self._is_dispensable = True
+
+    @property
+    def _goes_on_without_store(self) -> bool:
+        return self._is_dispensable or conf.settings().on_store_error == "anonymous"
+
+    def _go_on_without(self) -> None:
+        """The visitor is nobody for this request, and keeps the cookies: the session is there, behind a store that is
+        not. What would change it gets the store's error.
+        """
+        self._copy, self._facts.bag = self._new_copy(None), {}
+        self._set_key(None)
+        self.is_without_store = True
+        self._facts.restraint = Restraint.UNAVAILABLE
+
+    def _telling_of_loss(self, token: Token) -> Flow[None]:
+        """Nothing is lost in silence: not what a cache has dropped, and not what somebody has deleted by hand."""
+        request = self.request
+        issued = datetime.fromtimestamp(token.issued, tz=timezone.utc)
+        logger.warning(
+            "Session %s is lost: its %s token was issued %s, it has not been ended, and the store does not have it. "
+            "Asked for at %s from %s.",
+            token.id,
+            token.mode.value,
+            issued.isoformat(),
+            getattr(request, "path", "(no request)"),
+            request.META.get("REMOTE_ADDR", "an unknown address") if request else "no request",
+        )
+        telemetry.counters.add("lost")
+        telemetry.log("lost", token.id)
+        lost = self._new_copy(None).session
+        attach(lost, self._facts_of_loss(token))
+        yield hooks.send("on_lost", lost, request, session_id=token.id, issued=issued)
+
+    def _facts_of_loss(self, token: Token) -> Facts:
+        facts = Facts()
+        facts.known_id, facts.status = token.id, SessionStatus.LOST
+        return facts
 
     def _receive(self, token: Token, found: Record | Tombstone | None) -> None:
         now = clock.now()
         if found is None:
-            settings = conf.settings()
-            lifetime = settings.perm_seconds if token.mode is SessionMode.PERM else settings.temp_seconds
-            lost = now - token.issued < lifetime
-            self._found_nothing(SessionStatus.LOST if lost else SessionStatus.EXPIRED)
+            self._found_nothing(SessionStatus.LOST if _is_young(token) else SessionStatus.EXPIRED)
         elif isinstance(found, Tombstone):
             if found.reason is EndReason.ROTATED and now - found.ended < ROTATION_WINDOW:
                 self._outdated = found
@@ -282,3 +337,10 @@ class LoadedSession(BoundSession):
         except UnreadableRecord:
             return False
         return isinstance(found, Record) and found.is_live(clock.now())
+
+
+def _is_young(token: Token) -> bool:
+    """Whether the token cannot have been left unused for as long as its session waits, so that there must be one."""
+    settings = conf.settings()
+    lifetime = settings.perm_seconds if token.mode is SessionMode.PERM else settings.temp_seconds
+    return clock.now() - token.issued < lifetime

@@ -1,32 +1,28 @@
-"""Whose session it is: signing in, parting with a former user, ending."""
+"""Whose session it is: signing in, and parting with a former user."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from collections.abc import Set
 from copy import deepcopy
 from dataclasses import fields
 from typing import Any, Final
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 
-from .. import clock, tokens
-from ..flows import Flow, Step, adrive, drive
-from ..states import EndReason, SessionMode, SessionStatus
+from .. import clock
+from ..states import SessionMode
 from ..working_copy import State
-from .facts import Facts
-from .restrained import AS_STORED, Before, RestrainedSession
+from .ended import EndedSession
+from .restrained import AS_STORED, Before
 
 _AUTH_KEYS: Final = {SESSION_KEY, BACKEND_SESSION_KEY, HASH_SESSION_KEY}
 
 
-class OwnedSession(RestrainedSession):
-    """A session that can be signed in to, and can end."""
+class OwnedSession(EndedSession):
+    """A session that can be signed in to."""
 
     _authenticated_now = False
     _has_changed_hands = False
-    _ended: tuple[tuple[str, EndReason, str | None], ...] = ()
-    _flush_reason = EndReason.LOGGED_OUT
 
     def __setitem__(self, key: str, value: object) -> None:
         super().__setitem__(key, value)
@@ -111,76 +107,6 @@ class OwnedSession(RestrainedSession):
         self._opened.go_back(State(), self._facts.bag, changed - pending)
         self._opened.go_back(self._state_of(before), self._facts.bag, changed & pending)
 
-    # Ending
-
-    @contextmanager
-    def flushing_because(self, reason: EndReason) -> Iterator[None]:
-        """Within it, ``flush`` ends the session for ``reason``."""
-        self._flush_reason = reason
-        try:
-            yield
-        finally:
-            self._flush_reason = EndReason.LOGGED_OUT
-
-    def delete(self, session_key: str | None = None) -> None:
-        drive(self._deleting(session_key))
-
-    async def adelete(self, session_key: str | None = None) -> None:
-        await adrive(self._deleting(session_key))
-
-    def flush(self) -> None:
-        """Ends this session and what else this browser is signed in with; what follows begins anew."""
-        drive(self._flushing())
-
-    async def aflush(self) -> None:
-        await adrive(self._flushing())
-
-    def _deleting(self, session_key: str | None, reason: EndReason = EndReason.LOGGED_OUT) -> Flow[None]:
-        token = tokens.read(session_key or self._key)
-        ids = [token.id] if token and not token.is_blank else []
-        record = self._facts.record
-        if session_key is None and record is not None and record.id not in ids:
-            ids.append(record.id)
-        for session_id in ids:
-            user = record.user if record is not None and record.id == session_id else None
-            if self.store.is_provisional:
-                self._ended += ((session_id, reason, user),)
-            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
-
-    def _flushing(self) -> Flow[None]:
-        reason = self._flush_reason
-        yield from self._deleting(None, reason)
-        yield from self._ending_superseded(reason)
-        # The object that views may still hold keeps showing the session that has ended.
-        self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
-        self._outdated = None
-        self._facts, former = Facts(), self._facts
-        self._facts.restraint, former.restraint = former.restraint, None
-        if reason is not EndReason.LOGGED_OUT:  # nobody has asked for this end, so that it has to be told
-            self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
-        self._copy = self._new_copy(None)
-        self._facts.bag = {}
-        self._set_key(None)
-        self._former = None
-        self._authenticated_now = self.has_signed_in = self.is_claimed = self._has_changed_hands = False
-        self.accessed = self.modified = self.is_flushed = True
-
-    def confirm(self) -> None:
-        """Ends once more what was ended within a transaction, which may have been rolled back since."""
-        drive(self._confirming())
-
-    async def aconfirm(self) -> None:
-        await adrive(self._confirming())
-
-    def _confirming(self) -> Flow[None]:
-        ended, self._ended = self._ended, ()
-        for session_id, reason, user in ended:
-            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now(), user))
-
-    def _ending_superseded(self, reason: EndReason) -> Flow[None]:
-        """Ends what this client's token of the other mode opens."""
-        if self._presented is None:
-            return
-        superseded, self._presented = self._presented.superseded, self._presented._replace(other=None)
-        for session_id in superseded:
-            yield Step(self.store.end, self.store.aend, (session_id, reason, clock.now()))
+    def _forget_sign_in(self) -> None:
+        super()._forget_sign_in()
+        self._authenticated_now = self._has_changed_hands = False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from .. import conf
+from .. import clock, conf
 from ..exceptions import SessionTooLarge
 from ..formats import Format
 from ..stores import wire
@@ -53,15 +53,26 @@ def following(base: Record, **changes: Any) -> Record:
     return msgspec.structs.replace(base, revision=revision, nonce=new_nonce(), earlier=earlier, **changes)
 
 
-def authentication(user: str | None, base: Record | None, now: int, signed_in: bool) -> tuple[int | None, int | None]:
-    """When the user signed in, and the absolute end that follows from it."""
+def authentication(
+    user: str | None, base: Record | None, now: int, signed_in: bool, absolute: int | None
+) -> tuple[int | None, int | None]:
+    """When the user signed in, and the absolute end that follows from it: after ``absolute`` seconds, if that is said."""
     if user is None:
         return None, None
     if base is not None and base.user == user and not signed_in:
         return base.authenticated, base.until
-    absolute = conf.settings().absolute_seconds
+    absolute = conf.settings().absolute_seconds if absolute is None else absolute
     # Who was put into the session past login() has proved nothing, and does not stay for ever either.
     return now if signed_in else None, None if absolute is None else now + absolute
+
+
+def place(base: Record | None, user: str | None, signed_in: bool) -> int:
+    """When a sign-in was, more finely than it is told, so that of two in one second it is known which came first."""
+    if user is None:
+        return 0
+    if base is not None and base.user == user and not signed_in:
+        return base.place
+    return clock.milliseconds()
 
 
 def client_of(request: HttpRequest | None, base: Record | None) -> Client | None:

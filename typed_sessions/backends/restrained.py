@@ -53,7 +53,9 @@ class RestrainedSession(LoadedSession):
         before = self._before
         if self._read_only_depth or before is None:
             return []
-        self._facts.restraint = self._before = None
+        self._before = None
+        if self._facts.restraint is Restraint.READ_ONLY:
+            self._facts.restraint = None
         return self._go_back(before)
 
     # The answer

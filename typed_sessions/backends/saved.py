@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Set
 from contextlib import suppress
+from datetime import timedelta
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from django.conf import settings as django_settings
 from django.contrib.auth import HASH_SESSION_KEY
 from django.contrib.sessions.backends.base import CreateError, UpdateError
 
-from .. import clock, conf, hooks, tokens
+from .. import clock, conf, hooks, telemetry, tokens
+from ..codec import configured_codec
 from ..exceptions import SessionConflict, SessionLeaseLost, StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
-from ..session import TypedSession
+from ..session import TypedSession, attach
 from ..states import EndReason, SessionMode, SessionStatus
 from ..stores.base import Conflict, Gone, Outcome
 from ..stores.record import FORMAT, GRACE, Lease, Record, Tombstone
 from ..working_copy import Content, WorkingCopy
-from . import patience, records
+from . import patience, records, revocations
 from .owned import OwnedSession
-from .restrained import Before
+from .restrained import AS_STORED, Before
 
 _ATTEMPTS: Final = 3
 """New tokens that may be found taken, which would be a wonder."""
@@ -72,7 +74,27 @@ class SavedSession(OwnedSession):
     def get_session_cookie_age(self) -> int:
         """The idle lifetime in seconds, by the session's mode."""
         settings = conf.settings()
+        own = self._own_lifetime("lifetime")
+        if own is not None:
+            return own
         return settings.perm_seconds if self.mode is SessionMode.PERM else settings.temp_seconds
+
+    def _own_lifetime(self, name: Literal["lifetime", "absolute_lifetime"]) -> int | None:
+        """What the session class says of it, in seconds."""
+        session_class = configured_codec(self.store.format).session_class
+        if getattr(session_class, name) is getattr(TypedSession, name):
+            return None  # so that nothing has to be decoded for it
+        session = self._opened.session
+        attach(session, self._facts)
+        own: object = getattr(session, name)()
+        if own is None:
+            return None
+        if not isinstance(own, timedelta) or not timedelta(seconds=1) <= own <= conf.LONGEST_LIFETIME:
+            raise TypeError(
+                f"{session_class.__name__}.{name}() must be a timedelta of one second to ten years, or None, "
+                f"and not {own!r}."
+            )
+        return int(own.total_seconds())
 
     # Saving
 
@@ -143,6 +165,9 @@ class SavedSession(OwnedSession):
     def _committing(self) -> Flow[Commit]:
         if self._refusal is not None:
             return Commit.NOTHING
+        if self.is_without_store:
+            self._refuse_content()
+            return Commit.NOTHING
         self.part_with_former_user()
         wanted = self.modified or (django_settings.SESSION_SAVE_EVERY_REQUEST and not self.was_disabled)
         if wanted and self._copy is None:
@@ -165,6 +190,11 @@ class SavedSession(OwnedSession):
             return Commit.TOUCHED if touched else Commit.NOTHING
         return Commit.NOTHING
 
+    def _refuse_content(self) -> None:
+        """What was changed, and cannot be stored, is not to be lost in silence."""
+        if self._has_content():
+            raise self._facts.refusal(self._changed_since(AS_STORED))
+
     def _has_content(self) -> bool:
         return bool(self._facts.bag) or self._opened.has_changed_fields()
 
@@ -184,6 +214,8 @@ class SavedSession(OwnedSession):
             record = self._next_record(content, None)
             if (yield Step(self.store.create, self.store.acreate, (record,))):
                 self._stored(record)
+                telemetry.counters.add("created")
+                telemetry.log("created", record.id, user=record.user)
                 yield hooks.send("on_created", typed, self.request)
                 return
             if must_create:
@@ -227,15 +259,18 @@ class SavedSession(OwnedSession):
             copy = self._opened
             if self._is_over() and not self._authenticated_now:
                 yield from self._looking_for_later_use()
-            assert copy.record is not None
-            record = self._next_record(copy.content(self._facts.bag) or _content_of(copy.record), copy.record)
-            outcome = yield Step(self.store.replace, self.store.areplace, (record, copy.record))
+            replaced = copy.record
+            assert replaced is not None
+            record = self._next_record(copy.content(self._facts.bag) or _content_of(replaced), replaced)
+            yield from revocations.noting(self.store, replaced.id, EndReason.ROTATED, record.modified)
+            outcome = yield Step(self.store.replace, self.store.areplace, (record, replaced))
             if isinstance(outcome, Gone) and (self._authenticated_now or self._has_outlived(outcome)):
                 # Whoever has just shown credentials signs in, whatever became of the session before it.
                 yield Step(self.store.create, self.store.acreate, (record,))
                 self._stored(record)  # its id is of this very request: nobody else can have taken it
                 return
             if self._settled(outcome, record):
+                yield from self._telling_of_replacement(replaced)
                 return
         raise self._outrun()
 
@@ -252,6 +287,7 @@ class SavedSession(OwnedSession):
         if isinstance(outcome, Gone):
             raise self._gone(outcome.tombstone)
         if isinstance(outcome, Conflict):
+            telemetry.counters.add("conflicts")
             self._merge(outcome.record)
             return False
         self._stored(record)
@@ -279,6 +315,7 @@ class SavedSession(OwnedSession):
         self.modified = False
 
     def _stored(self, record: Record) -> None:
+        telemetry.counters.add("writes")
         self._opened.rebase(record)
         self.has_later_end |= _moves_end(record, self._facts.record)
         self._facts.record = record
@@ -323,6 +360,7 @@ class SavedSession(OwnedSession):
         expires = max(record.expires, self._expiry(now, record.until))
         if not (yield Step(self.store.touch, self.store.atouch, (record, now, expires))):
             return False
+        telemetry.counters.add("touches")
         moved = msgspec.structs.replace(record, seen=max(now, record.seen), expires=expires)
         self._opened.record = self._facts.record = moved
         self.has_later_end = True
@@ -351,7 +389,9 @@ class SavedSession(OwnedSession):
         now = clock.now()
         used = max(now, base.seen) if base else now  # a clock that is behind must not end the session for others
         user = self._facts.user_over(base)
-        authenticated, until = records.authentication(user, base, now, self._authenticated_now)
+        is_new_user = user is not None and (base is None or base.user != user or self._authenticated_now)
+        absolute = self._own_lifetime("absolute_lifetime") if is_new_user else None
+        authenticated, until = records.authentication(user, base, now, self._authenticated_now, absolute)
         assert self._facts.token is not None
         is_kept = base is not None and self.is_passive and not self._authenticated_now and not self._has_new_expiry()
         record = records.make(
@@ -365,6 +405,7 @@ class SavedSession(OwnedSession):
             authenticated=authenticated,
             until=until,
             client=records.client_of(self.request, base),
+            place=records.place(base, user, self._authenticated_now),
             lease=self._lease_over(base),
         )
         records.refuse_too_large(record, self.store.format)

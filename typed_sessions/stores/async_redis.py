@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -59,6 +59,14 @@ class AsyncClients:
 
     async def send(self, *command: Any) -> Any:
         """One command and its reply, by the client of the running event loop."""
+        return await self._in_turn("execute_command", *command)
+
+    async def send_each(self, name: str, keys: Sequence[str]) -> list[Any]:
+        """The same command for each of many keys of a cluster, and the replies."""
+        replies: list[Any] = await self._in_turn("execute_each", name, keys)
+        return replies
+
+    async def _in_turn(self, method: str, *args: Any) -> Any:
         client, under_way = self.current()
         if under_way.locked():
             try:
@@ -68,7 +76,7 @@ class AsyncClients:
         else:
             await under_way.acquire()
         try:
-            return await client.execute_command(*command)
+            return await getattr(client, method)(*args)
         finally:
             under_way.release()
 
@@ -137,6 +145,14 @@ class ClusterClient:
         # Tasks that begin at once would send to whichever node, be redirected, and close one another's connections.
         await self.client.initialize()
         return await self.client.execute_command(*args)
+
+    async def execute_each(self, name: str, keys: Sequence[str]) -> list[Any]:
+        """One command for each key, sent to all nodes at once."""
+        await self.client.initialize()
+        pipeline = self.client.pipeline()
+        for key in keys:
+            pipeline.execute_command(name, key)
+        return list(await pipeline.execute())
 
 
 class ThreadedClient:

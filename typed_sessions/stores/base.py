@@ -7,15 +7,19 @@ Every verb may be repeated without harm, because a reply can be lost and clients
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from asgiref.sync import sync_to_async
 
-from ..exceptions import UnreadableRecord
+from .. import clock
+from ..conf import settings
+from ..exceptions import StoreUnavailable, UnreadableRecord
+from ..flows import Flow, Step
 from ..formats import Format
-from ..states import EndReason
-from .record import Record, Tombstone
+from ..states import EndReason, SessionMode
+from .record import TOMBSTONE_LIFE, Record, Tombstone
 from .wire import chosen_format
 
 
@@ -40,8 +44,32 @@ class Gone(NamedTuple):
 Outcome = Saved | Conflict | Gone
 
 
+class Claim(NamedTuple):
+    """An expired session, for one caller to announce."""
+
+    session_id: str
+    reason: EndReason
+    record: Record | None
+    """Its last state; nothing if that could not be read."""
+    mark: bytes
+    """By which the store knows the claim."""
+
+
+class Overdue(NamedTuple):
+    """What ``claim_overdue`` has found."""
+
+    claims: Sequence[Claim]
+    missed: int = 0
+    """Sessions that have expired, and whose last state the store no longer has."""
+    is_all: bool = True
+    """Whether nothing is left that nobody has claimed."""
+
+
 class Store(ABC):
     """The verbs, and by default their async twins in a thread."""
+
+    may_bring_back = False
+    """Whether what has ended may be there again, by a replica that was behind or a backup."""
 
     lists_sessions = True
     """Whether ``newest``, ``of_user`` and ``count`` can be answered."""
@@ -49,6 +77,10 @@ class Store(ABC):
     @property
     def is_provisional(self) -> bool:
         """Whether what is written now may be taken back, by a transaction around it that is rolled back."""
+        return False
+
+    def after_commit(self, act: Callable[[], object]) -> bool:
+        """Has ``act`` called when what was written can no longer be taken back; ``False`` if that is so already."""
         return False
 
     @property
@@ -86,9 +118,42 @@ class Store(ABC):
         ``user`` is whose it is, where the caller knows: it may save a round trip.
         """
 
+    def claim_overdue(self, now: int, limit: int, lease: int) -> Overdue:
+        """Ends the sessions that are over by more than ``GRACE``, ``limit`` at most, for the caller to announce.
+
+        Whoever asks for one of them finds a tombstone, but the last state is kept until ``settle``. Nobody else gets
+        them within ``lease`` seconds; who has not settled them by then is taken to have died, and they are given out
+        again. A store that cannot list its sessions finds none.
+        """
+        return Overdue(())
+
+    def settle(self, claims: Sequence[Claim], now: int) -> None:
+        """The ends of ``claims`` are announced, and what was kept for that goes.
+
+        A tombstone stays for as long as a token of the session could be taken for one that must open something.
+        """
+        raise self._cannot_list()
+
     @abstractmethod
     def clear_expired(self, now: int) -> int:
-        """Removes what is beyond expiry and grace. Answers how many records or index entries went."""
+        """Removes what is left of sessions that have ended, when its time is over. Answers how much that was."""
+
+    def incarnation(self) -> str | None:
+        """What changes when the store may have gone back in time; ``None`` if that cannot be known."""
+        return None
+
+    async def aincarnation(self) -> str | None:
+        return await sync_to_async(self.incarnation)()
+
+    def time(self) -> int | None:
+        """Seconds since the epoch by the store's own clock, which all machines share; ``None`` if it has none."""
+        return None
+
+    def checking_clock(self) -> Flow[None]:
+        """Sets this machine's clock right, before anything is ended because of it (REQ-R35)."""
+        if not clock.is_checked():
+            with suppress(StoreUnavailable):  # who has something to ask will be told by itself
+                clock.set_by((yield Step(self.time, self.atime)))
 
     def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
         """Ids of live sessions, the one last used first."""
@@ -139,6 +204,15 @@ class Store(ABC):
     async def aclear_expired(self, now: int) -> int:
         return await sync_to_async(self.clear_expired)(now)
 
+    async def aclaim_overdue(self, now: int, limit: int, lease: int) -> Overdue:
+        return await sync_to_async(self.claim_overdue)(now, limit, lease)
+
+    async def asettle(self, claims: Sequence[Claim], now: int) -> None:
+        await sync_to_async(self.settle)(claims, now)
+
+    async def atime(self) -> int | None:
+        return await sync_to_async(self.time)()
+
     async def anewest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
         return await sync_to_async(self.newest)(now, limit, offset)
 
@@ -150,3 +224,15 @@ class Store(ABC):
 
     async def acount(self, now: int) -> int:
         return await sync_to_async(self.count)(now)
+
+
+def tombstone_life(claim: Claim, now: int) -> int:
+    """Seconds for which a token of the session could be taken for one that must open something; 0 if it cannot be.
+
+    That is so if the session had less time than its mode gives it.
+    """
+    if claim.record is None:
+        return TOMBSTONE_LIFE
+    is_permanent = claim.record.mode is SessionMode.PERM
+    lifetime = settings().perm_seconds if is_permanent else settings().temp_seconds
+    return max(0, claim.record.modified + lifetime - now)

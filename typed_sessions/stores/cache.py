@@ -19,7 +19,7 @@ from ..tokens import urn
 from . import wire
 from .base import Conflict, Gone, Outcome, Saved, Store
 from .byte_cache import ByteCache, byte_cache
-from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone, new_nonce
+from .record import FORMAT, LINGER, TOMBSTONE_LIFE, Record, Tombstone, new_nonce, outlives
 
 T = TypeVar("T")
 
@@ -95,7 +95,7 @@ class CacheStore(Store):
                 return None
             if not isinstance(last, Record):
                 return None
-            self._bury(session_id, reason, now)
+            self._bury(session_id, reason, now, outlives(last, reason, now))
             return last
 
     def clear_expired(self, now: int) -> int:
@@ -119,10 +119,10 @@ class CacheStore(Store):
         except StoreUnavailable:
             self._bury(session_id, reason, now)
 
-    def _bury(self, session_id: str, reason: EndReason, now: int) -> None:
+    def _bury(self, session_id: str, reason: EndReason, now: int, life: int = TOMBSTONE_LIFE) -> None:
         tombstone = wire.encode(Tombstone(format=FORMAT, ended=now, reason=reason))
         with store_errors(self.alias):
-            self._cache.set(urn(session_id), tombstone, TOMBSTONE_LIFE)
+            self._cache.set(urn(session_id), tombstone, life)
 
     @contextmanager
     def _lease(self, session_id: str) -> Iterator[Callable[[], bool]]:
@@ -156,7 +156,7 @@ def _compared(record: Record, base: Record, there: Record | Tombstone | None) ->
 
 
 def _time_to_live(expires: int) -> int:
-    return max(1, expires + GRACE - clock.now())
+    return max(1, expires + LINGER - clock.now())
 
 
 @contextmanager

@@ -21,11 +21,11 @@ from ..formats import JSON, Format
 from ..states import EndReason
 from ..tokens import urn
 from . import wire
-from .base import Outcome, Store
+from .base import Claim, Outcome, Overdue, Store
 from .byte_cache import ByteCache, byte_cache
 from .cache import store_errors
 from .database import DatabaseStore
-from .record import GRACE, Record, Tombstone
+from .record import LINGER, Record, Tombstone
 
 T = TypeVar("T")
 
@@ -77,7 +77,7 @@ class CachedDatabaseStore(Store):
         begun = time.monotonic()
         there = self._database.load(session_id)
         if isinstance(there, Record) and time.monotonic() - begun < SLOW_READ:
-            life = min(COPY_LIFE, there.expires + GRACE - clock.now())
+            life = min(COPY_LIFE, there.expires + LINGER - clock.now())
             if life > 0:
                 self._quietly(lambda: self._cache.add(urn(session_id), wire.encode(there), life), default=False)
                 if time.monotonic() - begun >= SLOW_READ:  # it was held up on the way, and the mark may be over
@@ -103,6 +103,19 @@ class CachedDatabaseStore(Store):
 
     def end(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
         return self._marked(session_id, lambda: self._database.end(session_id, reason, now, user), ends=True)
+
+    def claim_overdue(self, now: int, limit: int, lease: int) -> Overdue:
+        # Copies may stay: they say themselves that they are over, or are of a record that was used since.
+        return self._database.claim_overdue(now, limit, lease)
+
+    def settle(self, claims: Sequence[Claim], now: int) -> None:
+        self._database.settle(claims, now)
+
+    def time(self) -> int | None:
+        return self._database.time()
+
+    def after_commit(self, act: Callable[[], object]) -> bool:
+        return self._database.after_commit(act)
 
     def clear_expired(self, now: int) -> int:
         return self._database.clear_expired(now)

@@ -6,13 +6,14 @@ dies; compare-and-set is the ``WHERE`` of an ``UPDATE``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any
 
 import msgspec
-from django.db import DatabaseError, IntegrityError, InterfaceError, ProgrammingError, router, transaction
-from django.db.models import F, QuerySet
+from django.db import DatabaseError, IntegrityError, InterfaceError, ProgrammingError, connections, router, transaction
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Greatest
 
 from .. import clock
@@ -20,8 +21,9 @@ from ..exceptions import StoreUnavailable, UnreadableRecord
 from ..formats import JSON, UNREADABLE, Format
 from ..models import StoredSession
 from ..states import EndReason, SessionMode
-from .base import Conflict, Gone, Outcome, Saved, Store
-from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Client, Lease, Record, Tombstone, new_nonce
+from .base import Claim, Conflict, Gone, Outcome, Overdue, Saved, Store, tombstone_life
+from .places import Places
+from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Client, Lease, Record, Tombstone, new_nonce, outlives
 
 _COLUMNS = (
     "id",
@@ -41,9 +43,15 @@ _COLUMNS = (
     "data",
     "bag",
     "lease",
+    "place",
     "end_reason",
 )
 _CLIENT = JSON.decoder(Client)
+_CLOCKS = {
+    "postgresql": "SELECT extract(epoch FROM clock_timestamp())",
+    "mysql": "SELECT unix_timestamp()",
+}
+"""Databases that run on a machine of their own, and how to ask for its time."""
 _OWNER = 8
 """Characters of the id that a row has besides its key."""
 _SWEEP = 1000
@@ -95,7 +103,9 @@ class DatabaseStore(Store):
 
     def replace(self, record: Record, base: Record) -> Outcome:
         with _store_errors(), transaction.atomic(using=self.alias):
-            if self._as_it_was(base).update(**_buried(EndReason.ROTATED, clock.now())):
+            now = clock.now()
+            life = outlives(base, EndReason.ROTATED, now)
+            if self._as_it_was(base).update(**_buried(EndReason.ROTATED, now, life)):
                 StoredSession(pk=record.id, **_columns(record)).save(using=self.alias, force_insert=True)
                 return Saved(record)
         done = self.load(record.id)
@@ -109,12 +119,12 @@ class DatabaseStore(Store):
                 last = self.load(session_id)
             except UnreadableRecord:
                 with _store_errors():
-                    self._rows.filter(pk=session_id).update(**_buried(reason, now))
+                    self._rows.filter(pk=session_id).update(**_buried(reason, now, TOMBSTONE_LIFE))
                 return None
             if not isinstance(last, Record):
                 return None
             with _store_errors():
-                if self._as_it_was(last).update(**_buried(reason, now)):
+                if self._as_it_was(last).update(**_buried(reason, now, outlives(last, reason, now))):
                     return last
             # Somebody saved in between; what is ended must be the last state.
 
@@ -122,16 +132,64 @@ class DatabaseStore(Store):
         removed = 0
         while True:
             with _store_errors():
-                overdue = list(self._rows.filter(expires__lt=now - GRACE).values_list("pk", flat=True)[:_SWEEP])
-                # Again with the condition: a session that was used in between stays.
+                over = self._rows.filter(~Q(end_reason=""), expires__lt=now, lease="")
+                tombstones = list(over.values_list("pk", flat=True)[:_SWEEP])
+                # Again with the condition: what was ended anew in between stays.
                 # Not delete(), which asks and then deletes by key alone if anybody listens to post_delete.
-                removed += self._rows.filter(pk__in=overdue, expires__lt=now - GRACE)._raw_delete(self.alias) or 0
-            if len(overdue) < _SWEEP:
+                removed += over.filter(pk__in=tombstones)._raw_delete(self.alias) or 0
+            if len(tombstones) < _SWEEP:
                 return removed
+
+    # Announcing. The row is ended in place; what says that its last state is still to be told is that somebody has a
+    # lease on it all the same.
+
+    def claim_overdue(self, now: int, limit: int, lease: int) -> Overdue:
+        mark = new_nonce() + new_nonce()
+        with _store_errors():
+            over = self._rows.filter(expires__lte=now - GRACE)
+            free = over.filter(Q(end_reason="") | ~Q(lease="") & Q(lease__lt=f"{now} "))
+            found = list(free.order_by("expires").values_list("pk", flat=True)[:limit])
+            # Again with the conditions: a session that was used in between stays, and what another has claimed is its.
+            free.filter(pk__in=found).update(
+                end_reason=Case(
+                    When(~Q(end_reason=""), then=F("end_reason")),
+                    When(until__isnull=False, expires__gte=F("until"), then=Value(EndReason.EXPIRED_ABSOLUTE.value)),
+                    default=Value(EndReason.EXPIRED_IDLE.value),
+                ),
+                lease=f"{now + lease} {mark}",
+            )
+            rows = list(self._rows.filter(pk__in=found, lease=f"{now + lease} {mark}").values_list(*_COLUMNS))
+        return Overdue([_claim(row, mark.encode()) for row in rows], is_all=len(found) < limit)
+
+    def settle(self, claims: Sequence[Claim], now: int) -> None:
+        for claim in claims:
+            with _store_errors():
+                row = self._rows.filter(pk=claim.session_id, lease__endswith=f" {claim.mark.decode()}")
+                life = tombstone_life(claim, now)
+                if life:
+                    row.update(**_buried(claim.reason, now, life))
+                else:
+                    row._raw_delete(self.alias)
+
+    def time(self) -> int | None:
+        clock_of = _CLOCKS.get(connections[self.alias].vendor)
+        if clock_of is None:
+            return None
+        with _store_errors(), connections[self.alias].cursor() as cursor:
+            cursor.execute(clock_of)
+            return int(cursor.fetchone()[0])
+
+    def after_commit(self, act: Callable[[], object]) -> bool:
+        blocks = connections[self.alias].atomic_blocks
+        # What only a test would take back counts as done: it looks whether it is.
+        if all(getattr(block, "_from_testcase", False) for block in blocks):
+            return False
+        transaction.on_commit(act, using=self.alias)
+        return True
 
     def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
         with _store_errors():
-            return list(self._live(now).order_by("-seen", "-pk").values_list("pk", flat=True)[offset : offset + limit])
+            return self._places.page(self._live(now), now, limit, offset)
 
     def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
         found = {}
@@ -154,6 +212,10 @@ class DatabaseStore(Store):
     def alias(self) -> str:
         """The database that is written to, and read from: a replica may not have heard of a sign-out yet."""
         return router.db_for_write(StoredSession)
+
+    @cached_property
+    def _places(self) -> Places:
+        return Places()
 
     @property
     def _rows(self) -> QuerySet[StoredSession]:
@@ -195,17 +257,17 @@ def _columns(record: Record) -> dict[str, Any]:
         "data": bytes(record.data).decode(),
         "bag": bytes(record.bag).decode(),
         "lease": f"{record.lease.until} {record.lease.holder}" if record.lease else "",
+        "place": record.place,
         "end_reason": "",
     }
 
 
-def _buried(reason: EndReason, now: int) -> dict[str, Any]:
-    """What a row is when its session has ended; it goes with the next sweep after the tombstone's time."""
-    life = now + TOMBSTONE_LIFE - GRACE
+def _buried(reason: EndReason, now: int, life: int) -> dict[str, Any]:
+    """What a row is for ``life`` seconds when its session has ended."""
     return {
         "end_reason": reason.value,
         "modified": now,
-        "expires": life,
+        "expires": now + life,
         "nonce": new_nonce(),
         "data": "{}",
         "bag": "{}",
@@ -214,15 +276,28 @@ def _buried(reason: EndReason, now: int) -> dict[str, Any]:
     }
 
 
+def _claim(columns: Sequence[Any], mark: bytes) -> Claim:
+    row = dict(zip(_COLUMNS, columns, strict=True))
+    reason = EndReason(row["end_reason"])
+    row.update(end_reason="", lease="")
+    try:
+        last = _found(row["id"], [row[name] for name in _COLUMNS])
+    except UnreadableRecord:
+        return Claim(row["id"], EndReason.UNDECODABLE, None, mark)
+    return Claim(row["id"], reason, last if isinstance(last, Record) else None, mark)
+
+
 def _found(session_id: str, columns: Sequence[Any]) -> Record | Tombstone:
     row = dict(zip(_COLUMNS, columns, strict=True))
     reason, mark = row.pop("end_reason"), row["nonce"]
     if row["id"] != session_id or not (reason or mark.endswith(session_id[-_OWNER:])):
         raise UnreadableRecord(f"Session {session_id}: the stored row is that of another session")
     try:
-        row["nonce"] = mark[:-_OWNER]
         if reason:
-            return Tombstone(format=FORMAT, ended=row["modified"], reason=EndReason(reason))
+            # Of one that is being announced the last state is still there, and so is when it was modified.
+            ended = row["expires"] if row["lease"] else row["modified"]
+            return Tombstone(format=FORMAT, ended=ended, reason=EndReason(reason))
+        row["nonce"] = mark[:-_OWNER]
         client = _CLIENT.decode(row.pop("client") or "{}")
         until, _, holder = row.pop("lease").partition(" ")
         for name in ("data", "bag"):

@@ -11,12 +11,15 @@ from ..states import EndReason, SessionMode
 FORMAT = 1
 """Version of the envelope itself."""
 
-GRACE = 300
-"""Seconds that a store keeps a record beyond its expiry, so that its last state can still be told."""
+GRACE = 30
+"""Seconds after its expiry in which a request that has loaded a session in time may still save it. Nobody announces the
+end of a session before they are over."""
+
+LINGER = 3600
+"""Seconds that a store keeps a record beyond its expiry, so that whoever announces ends can tell its last state."""
 
 TOMBSTONE_LIFE = 3600
-"""Seconds that a store remembers that, and why, a session ended."""
-
+"""Seconds that a store remembers at least that, and why, a session ended."""
 
 LONGEST_LEASE = 3600
 """Seconds for which a request can have a session for itself at most."""
@@ -88,6 +91,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     client: Client | None = None
     lease: Lease | None = None
     """Who has the session for itself. Stores keep it, and do nothing about it."""
+    place: int = 0
+    """Which of the user's sessions came first: when the user signed in, in milliseconds."""
     earlier: str = ""
     """The nonces of the last saves before this one, so that a save whose reply was lost recognises its own work also
     when others have saved since. A store where nothing is sent twice need not keep them."""
@@ -124,6 +129,26 @@ class Tombstone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: EndReason
     nonce: str = ""
     """Of the save that replaced it, so that a replacement whose reply was lost recognises its own work."""
+
+
+class Claimed(Tombstone, frozen=True, kw_only=True, omit_defaults=True):
+    """A tombstone that still has the last state, because somebody is about to announce the end."""
+
+    holder: str
+    until: int
+    """When somebody else may take it over."""
+    last: msgspec.Raw
+    """The record, as it was stored; ``null`` if that could not be read."""
+
+
+def outlives(record: Record, reason: EndReason, now: int) -> int:
+    """Seconds for which a tombstone has to stay in place of ``record``.
+
+    Whoever has ended a session knows of it, and so does a browser that was given a new token. Other visitors may come
+    back as late as the session would have waited for them, and have to be told what became of it.
+    """
+    is_known = reason in (EndReason.LOGGED_OUT, EndReason.ROTATED)
+    return TOMBSTONE_LIFE if is_known else max(TOMBSTONE_LIFE, record.expires - now)
 
 
 def new_nonce() -> str:

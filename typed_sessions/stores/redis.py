@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from django.core.cache import InvalidCacheBackendError, caches
@@ -33,8 +33,9 @@ from ..tokens import urn
 from . import scripts, wire
 from .async_redis import WAIT, AsyncClients
 from .base import Conflict, Gone, Outcome, Saved, Store
-from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Record, Tombstone
-from .scripts import Script
+from .record import FORMAT, GRACE, LINGER, TOMBSTONE_LIFE, Record, Tombstone
+from .redis_claims import RedisClaims
+from .scripts import Command
 
 INDEX_LAG = 60
 """Seconds that the index may lag behind a record that is saved again and again."""
@@ -42,15 +43,7 @@ _SWEEP = 1000
 """Index entries removed in one round trip."""
 
 
-class Command(NamedTuple):
-    """A Redis command, or a script with its keys and arguments."""
-
-    name: str | Script
-    keys: tuple[str, ...]
-    args: tuple[Any, ...] = ()
-
-
-class RedisStore(Store):
+class RedisStore(RedisClaims, Store):
     """``alias`` names a cache of django-redis. Its ``KEY_PREFIX``, if any, goes in front of every key."""
 
     def __init__(self, alias: str) -> None:
@@ -96,6 +89,12 @@ class RedisStore(Store):
     async def aend(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
         return await adrive(self._ending(session_id, reason, now, user))
 
+    def time(self) -> int | None:
+        return int(self._execute(self._time()))
+
+    async def atime(self) -> int | None:
+        return int(await self._aexecute(self._time()))
+
     def clear_expired(self, now: int) -> int:
         return drive(self._clearing(now))
 
@@ -115,10 +114,10 @@ class RedisStore(Store):
         return await adrive(self._loading_many(session_ids))
 
     def of_user(self, user: str, now: int) -> Sequence[str]:
-        return _texts(self._execute(self._of_user(user, now)))
+        return drive(self._of_user(user, now))
 
     async def aof_user(self, user: str, now: int) -> Sequence[str]:
-        return _texts(await self._aexecute(self._of_user(user, now)))
+        return await adrive(self._of_user(user, now))
 
     def count(self, now: int) -> int:
         return int(self._execute(self._count(now)))
@@ -150,7 +149,7 @@ class RedisStore(Store):
         return outcome
 
     def _touching(self, record: Record, seen: int, expires: int) -> Flow[bool]:
-        arguments = (seen, expires, _time_to_live(expires), record.id, _index_life(expires))
+        arguments = (seen, expires, _time_to_live(expires), record.id, _index_life(expires), _user_index_life(expires))
         if not (yield self._step(Command(scripts.TOUCH, self._keys(record), arguments))):
             return False
         yield from self._indexing(msgspec.structs.replace(record, seen=seen, expires=expires), forward=True)
@@ -196,7 +195,8 @@ class RedisStore(Store):
     def _ending(self, session_id: str, reason: EndReason, now: int, user: str | None) -> Flow[Record | None]:
         keys = (self._key(session_id), *(() if self._is_cluster else self._index_keys(user)))
         prefix = "" if self._is_cluster or user else self._user_key("")
-        arguments = (_tombstone(reason, now), TOMBSTONE_LIFE, session_id, prefix)
+        lingers = "" if reason in (EndReason.LOGGED_OUT, EndReason.ROTATED) else LINGER  # as record.outlives has it
+        arguments = (_tombstone(reason, now), TOMBSTONE_LIFE, lingers, session_id, prefix)
         value = yield self._step(Command(scripts.END, keys, arguments))
         if value is None:
             return None
@@ -217,7 +217,7 @@ class RedisStore(Store):
         by_seen, by_expiry = self._index_keys(None)
         removed = 0
         while True:
-            limits = ("-inf", f"({now - GRACE}", "WITHSCORES", "LIMIT", 0, _SWEEP)
+            limits = ("-inf", f"({now - LINGER}", "WITHSCORES", "LIMIT", 0, _SWEEP)
             found = yield self._step(Command("ZRANGEBYSCORE", (by_expiry,), limits))
             expiries = dict(_pairs(found))
             if not expiries:
@@ -241,12 +241,12 @@ class RedisStore(Store):
         if not self._is_cluster:
             return
         by_seen, by_expiry, *of_user = self._index_keys(record.user)
-        life = _index_life(record.expires)
-        for key, score, dead in (
-            *(() if of_user_alone else ((by_seen, record.seen, ""), (by_expiry, record.expires, ""))),
-            *((key, record.expires, clock.now() - GRACE) for key in of_user),
+        life, expires = _index_life(record.expires), record.expires
+        for key, score, life_of_key, dead in (
+            *(() if of_user_alone else ((by_seen, record.seen, life, ""), (by_expiry, expires, life, ""))),
+            *((key, expires, _user_index_life(expires), clock.now() - GRACE) for key in of_user),
         ):
-            yield self._step(Command(scripts.INDEX, (key,), (record.id, score, life, int(forward), dead)))
+            yield self._step(Command(scripts.INDEX, (key,), (record.id, score, life_of_key, int(forward), dead)))
 
     def _leaving_index(self, record: Record) -> Flow[None]:
         for key in self._index_keys(record.user):
@@ -262,31 +262,51 @@ class RedisStore(Store):
             return []
         by_seen, by_expiry = self._index_keys(None)
         if not self._is_cluster:
-            page = yield self._step(Command(scripts.NEWEST, (by_seen, by_expiry), (offset, limit, now)))
-            return _texts(page)
+            arguments = (offset, limit, now, self._key(""))
+            return _texts((yield self._step(Command(scripts.NEWEST, (by_seen, by_expiry), arguments))))
         page = yield self._step(Command("ZREVRANGE", (by_seen,), (offset, offset + limit - 1)))
-        expiries = (yield self._step(Command("ZMSCORE", (by_expiry,), tuple(page)))) if page else []
-        return _texts(
-            member for member, expires in zip(page, expiries, strict=True) if expires and float(expires) > now
-        )
+        scores = (yield self._step(Command("ZMSCORE", (by_expiry,), tuple(page)))) if page else []
+        expiries = dict(zip(_texts(page), scores, strict=True))
+        unexpired = [session_id for session_id, score in expiries.items() if score is None or float(score) > now]
+        there = yield from self._resolving(unexpired, by_seen, by_expiry)
+        return [session_id for session_id in there if expiries[session_id] is not None]
+
+    def _resolving(self, session_ids: Sequence[str], *index: str) -> Flow[Sequence[str]]:
+        """On a cluster: those of whom something is there. The others leave the index."""
+        keys = [self._key(session_id) for session_id in session_ids]
+        counts = yield from self._each("EXISTS", keys)
+        gone = tuple(session_id for session_id, count in zip(session_ids, counts, strict=True) if not count)
+        for key in index if gone else ():
+            yield self._step(Command("ZREM", (key,), gone))
+        return [session_id for session_id in session_ids if session_id not in gone]
 
     def _loading_many(self, session_ids: Sequence[str]) -> Flow[Sequence[Record]]:
         keys = [self._key(session_id) for session_id in session_ids]
-        if self._is_cluster:
-            values = []
-            for key in keys:  # they are in different slots
-                value = yield self._step(Command("GET", (key,)))
-                values.append(value)
-        else:
-            values = (yield self._step(Command("MGET", tuple(keys)))) if keys else []
+        values = yield from self._values(keys)
         found = []
         for session_id, value in zip(session_ids, values, strict=True):
             with suppress(UnreadableRecord):
                 found.append(self._found(session_id, value))
         return [record for record in found if isinstance(record, Record)]
 
-    def _of_user(self, user: str, now: int) -> Command:
-        return Command("ZREVRANGEBYSCORE", (self._user_key(user),), ("+inf", f"({now}"))
+    def _values(self, keys: Sequence[str]) -> Flow[Sequence[bytes | None]]:
+        if not self._is_cluster:
+            return (yield self._step(Command("MGET", tuple(keys)))) if keys else []
+        return (yield from self._each("GET", keys))
+
+    def _each(self, name: str, keys: Sequence[str]) -> Flow[Sequence[Any]]:
+        """On a cluster, where keys are in different slots: the same command for each, about one round trip for all."""
+        return (yield Step(self._execute_each, self._aexecute_each, (name, keys))) if keys else []
+
+    def _of_user(self, user: str, now: int) -> Flow[Sequence[str]]:
+        index = (self._user_key(user), *self._index_keys(None))
+        if not self._is_cluster:
+            return _texts((yield self._step(Command(scripts.OF_USER, index, (now, self._key(""))))))
+        ids = _texts((yield self._step(Command("ZREVRANGEBYSCORE", index[:1], ("+inf", f"({now}")))))
+        return (yield from self._resolving(ids, *index))
+
+    def _time(self) -> Command:
+        return Command(scripts.TIME, (self._index_keys(None)[0],))
 
     def _count(self, now: int) -> Command:
         return Command("ZCOUNT", (self._index_keys(None)[1],), (f"({now}", "+inf"))
@@ -309,7 +329,7 @@ class RedisStore(Store):
     def _arguments(self, record: Record) -> tuple[Any, ...]:
         expires = record.expires
         life = (_time_to_live(expires), wire.stamp(record))
-        index = (record.id, record.seen, expires, _index_life(expires), clock.now() - GRACE)
+        index = (record.id, record.seen, expires, _index_life(expires), _user_index_life(expires), clock.now() - GRACE)
         return (wire.encode(record), *life, *index)
 
     def _outcome(self, record: Record, base: Record, reply: list[Any]) -> Outcome:
@@ -379,6 +399,17 @@ class RedisStore(Store):
                 return await send("EVAL", name.source, len(keys), *keys, *args)
         except STORE_ERRORS as error:
             raise unavailable(error) from error
+
+    def _execute_each(self, name: str, keys: Sequence[str]) -> Sequence[Any]:
+        with store_errors():
+            pipeline = self._client.pipeline()
+            for key in keys:
+                pipeline.execute_command(name, key)
+            return list(pipeline.execute())
+
+    async def _aexecute_each(self, name: str, keys: Sequence[str]) -> Sequence[Any]:
+        with store_errors():
+            return await self._async_clients.send_each(name, keys)
 
 
 def _prefix_of(alias: str) -> str:
@@ -455,12 +486,17 @@ def _is_index_due(record: Record, base: Record) -> bool:
 
 
 def _time_to_live(expires: int) -> int:
-    return max(1, expires + GRACE - clock.now())
+    return max(1, expires + LINGER - clock.now())
+
+
+def _user_index_life(expires: int) -> int:
+    """Of a user's key: what is over is not listed, and whoever announces its end finds it without."""
+    return max(1, expires - clock.now())
 
 
 def _index_life(expires: int) -> int:
     settings = conf.settings()
-    return GRACE + max(expires - clock.now(), settings.temp_seconds, settings.perm_seconds)
+    return LINGER + max(expires - clock.now(), settings.temp_seconds, settings.perm_seconds)
 
 
 def _pairs(reply: Sequence[Any]) -> Iterator[tuple[bytes, Any]]:

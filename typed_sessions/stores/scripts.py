@@ -7,7 +7,7 @@ the same round trip; on a cluster they live in other slots and are written after
 from __future__ import annotations
 
 from hashlib import sha1
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Script(NamedTuple):
@@ -15,13 +15,22 @@ class Script(NamedTuple):
     sha: str
 
 
+class Command(NamedTuple):
+    """A Redis command, or a script with its keys and arguments."""
+
+    name: str | Script
+    keys: tuple[str, ...]
+    args: tuple[Any, ...] = ()
+
+
 _COMMON = """
+local function ended(value)
+  return string.find(string.sub(value, 1, 24), 'ended', 1, true)
+end
 local function holds(head, stamp)
+  if ended(head) then return false end  -- one that is being announced has its record within
   local at = string.find(head, 'revision', 1, true)
   return at and string.sub(head, at, at + #stamp - 1) == stamp
-end
-local function ended(value)
-  return string.find(string.sub(value, 1, 24), '"ended"', 1, true)
 end
 local function clocks(text)
   return string.find(text, 'seen', 1, true), string.find(text, 'revision', 1, true) - 1
@@ -32,17 +41,25 @@ local function with_clocks_of(head, value)
   if to - from ~= last - at then return value end  -- the other format
   return string.sub(value, 1, at - 1) .. string.sub(head, from, to) .. string.sub(value, last + 1)
 end
-local function enter(key, id, score, ttl, forward)
+local function enter(key, id, score, ttl, forward)  -- forward: to a later score only
   if forward then redis.call('ZADD', key, 'GT', score, id) else redis.call('ZADD', key, score, id) end
   if redis.call('TTL', key) < tonumber(ttl) then redis.call('EXPIRE', key, ttl) end
 end
-local function index(first, id, seen, expires, ttl, forward)
-  local scores = {seen, expires, expires}
-  if #KEYS == first then scores[1] = expires end  -- the user's key alone
-  for i = first, #KEYS do enter(KEYS[i], id, scores[i - first + 1], ttl, forward) end
+local function index(first, id, seen, expires, ttl, user_ttl, forward)
+  local users = #KEYS == first and first or first + 2  -- the user's key may be alone
+  if #KEYS > first then
+    enter(KEYS[first], id, seen, ttl, forward)
+    enter(KEYS[first + 1], id, expires, ttl, forward)
+  end
+  if KEYS[users] then enter(KEYS[users], id, expires, user_ttl, forward) end
 end
 local function trim(user_key, dead)
   if user_key then redis.call('ZREMRANGEBYSCORE', user_key, '-inf', '(' .. dead) end
+end
+local function drop(ids)
+  for i, id in ipairs(ids) do
+    for j, key in ipairs(KEYS) do redis.call('ZREM', key, id) end
+  end
 end
 """
 
@@ -53,19 +70,19 @@ def _script(body: str) -> Script:
 
 
 CREATE = _script("""
-local value, ttl, own, id, seen, expires, index_ttl, dead = unpack(ARGV)
+local value, ttl, own, id, seen, expires, index_ttl, user_ttl, dead = unpack(ARGV)
 if not redis.call('SET', KEYS[1], value, 'NX', 'EX', ttl)
     and not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
   return 0
 end
-index(2, id, seen, expires, index_ttl)
+index(2, id, seen, expires, index_ttl, user_ttl)
 trim(KEYS[4], dead)
 return 1
 """)
 
 # {1} saved, {0, what is there instead}, {-1} nothing is there.
 SAVE = _script("""
-local value, ttl, own, id, seen, expires, index_ttl, dead, base, keeps = unpack(ARGV)
+local value, ttl, own, id, seen, expires, index_ttl, user_ttl, dead, base, keeps = unpack(ARGV)
 local head = redis.call('GETRANGE', KEYS[1], 0, 127)
 if head == '' then return {-1} end
 if not holds(head, own) then
@@ -76,13 +93,14 @@ if not holds(head, own) then
     redis.call('SET', KEYS[1], value, 'EX', ttl)
   end
 end
-index(2, id, seen, expires, index_ttl, keeps == '1')
+index(2, id, seen, expires, index_ttl, user_ttl, keeps == '1')
 return {1}
 """)
 
 # As SAVE; KEYS[2] is the record that is replaced.
 REPLACE = _script("""
-local value, ttl, own, id, seen, expires, index_ttl, dead, base, tombstone, tombstone_ttl, base_id = unpack(ARGV)
+local value, ttl, own, id, seen, expires, index_ttl, user_ttl, dead = unpack(ARGV)
+local base, tombstone, tombstone_ttl, base_id = unpack(ARGV, 10)
 if not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
   local head = redis.call('GETRANGE', KEYS[2], 0, 127)
   if head == '' then return {-1} end
@@ -91,7 +109,7 @@ if not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
   redis.call('SET', KEYS[2], tombstone, 'EX', tombstone_ttl)
 end
 for i = 3, #KEYS do redis.call('ZREM', KEYS[i], base_id) end
-index(3, id, seen, expires, index_ttl)
+index(3, id, seen, expires, index_ttl, user_ttl)
 trim(KEYS[5], dead)
 return {1}
 """)
@@ -109,7 +127,7 @@ return {1}
 
 # The clocks have a fixed width in both formats, so they are overwritten where they stand.
 TOUCH = _script("""
-local seen, expires, ttl, id, index_ttl = unpack(ARGV)
+local seen, expires, ttl, id, index_ttl, user_ttl = unpack(ARGV)
 local head = redis.call('GETRANGE', KEYS[1], 0, 127)
 local at = string.find(string.sub(head, 1, 24), 'seen', 1, true)
 if not at then return 0 end
@@ -127,14 +145,16 @@ local function forward(name, new)
 end
 forward('seen', seen)
 if forward('expires', expires) then redis.call('EXPIRE', KEYS[1], ttl) end
-index(2, id, seen, expires, index_ttl, true)
+index(2, id, seen, expires, index_ttl, user_ttl, true)
 return 1
 """)
 
 END = _script("""
-local tombstone, ttl, id, user_prefix = unpack(ARGV)
+local tombstone, ttl, lingers, id, user_prefix = unpack(ARGV)
 local value = redis.call('GET', KEYS[1])
 if not value or ended(value) then return false end
+-- For as long as the session would have waited for its visitor, if that is not who has ended it.
+if lingers ~= '' then ttl = math.max(ttl, redis.call('TTL', KEYS[1]) - lingers) end
 local buried = redis.pcall('SET', KEYS[1], tombstone, 'EX', ttl)
 -- A Redis that is full takes no tombstone, and must let people sign out all the same.
 if type(buried) == 'table' and buried.err then redis.call('DEL', KEYS[1]) end
@@ -155,15 +175,36 @@ if dead ~= '' then trim(KEYS[1], dead) end
 return 1
 """)
 
-# A page of ids by last use, without those that have expired since.
+# A page of ids by last use, without those that have expired since. Entries that promise a record that is not there leave
+# the index, and others take their places, as far as that goes in a few turns. What has expired stays for its announcer.
 NEWEST = _script("""
-local offset, limit, now = unpack(ARGV)
-local ids = redis.call('ZREVRANGE', KEYS[1], offset, offset + limit - 1)
-local live = {}
-for i, id in ipairs(ids) do
-  local expires = redis.call('ZSCORE', KEYS[2], id)
-  if expires and tonumber(expires) > tonumber(now) then table.insert(live, id) end
+local offset, limit, now, root = unpack(ARGV)
+local live
+for turn = 1, 3 do
+  local gone = {}
+  live = {}
+  for i, id in ipairs(redis.call('ZREVRANGE', KEYS[1], offset, offset + limit - 1)) do
+    local expires = redis.call('ZSCORE', KEYS[2], id)
+    if not expires or tonumber(expires) > tonumber(now) then
+      if redis.call('EXISTS', root .. id) == 0 then table.insert(gone, id)
+      elseif expires then table.insert(live, id) end
+    end
+  end
+  drop(gone)
+  if #gone == 0 then break end
 end
+return live
+""")
+
+# The ids of a user's sessions, likewise. The first entries are looked up, as many as anybody has.
+OF_USER = _script("""
+local now, root = unpack(ARGV)
+local live, gone = {}, {}
+for i, id in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', '(' .. now)) do
+  local is_gone = i <= 1000 and redis.call('EXISTS', root .. id) == 0
+  table.insert(is_gone and gone or live, id)
+end
+drop(gone)
 return live
 """)
 
@@ -177,4 +218,42 @@ for i = 1, #ARGV, 2 do
   end
 end
 return removed
+""")
+
+# Whatever the server believes; the key says which node of a cluster is asked.
+TIME = _script("""
+return tonumber(redis.call('TIME')[1])
+""")
+
+# Ends in place those records that are as they were read. For each, 1 if that was done, 0 if it has changed, -1 if it is
+# gone. Arguments: the time to live, and for each key the first bytes as they were read, and what is to stand there.
+CLAIM = _script("""
+local done = {}
+for i, key in ipairs(KEYS) do
+  local head, value = ARGV[2 * i], ARGV[2 * i + 1]
+  local there = redis.call('GETRANGE', key, 0, #head - 1)
+  if there == head then
+    redis.call('SET', key, value, 'EX', ARGV[1])
+    table.insert(done, 1)
+  else
+    local is_gone = there == '' or (ended(there) and not string.find(there, 'holder', 1, true))
+    table.insert(done, is_gone and -1 or 0)
+  end
+end
+return done
+""")
+
+# Takes the last state out of what is claimed. Arguments: for each key the first bytes as they were written, what is to
+# stand there, and its time to live, or 0 if nothing is to stand there. For each, 0 if somebody else has it now.
+SETTLE = _script("""
+local done = {}
+for i, key in ipairs(KEYS) do
+  local head, tombstone, ttl = unpack(ARGV, 3 * i - 2, 3 * i)
+  local there = redis.call('GETRANGE', key, 0, #head - 1)
+  if there == head then
+    if ttl == '0' then redis.call('DEL', key) else redis.call('SET', key, tombstone, 'EX', ttl) end
+  end
+  table.insert(done, (there == head or there == '') and 1 or 0)
+end
+return done
 """)

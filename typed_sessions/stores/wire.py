@@ -6,13 +6,16 @@ until the year 2286, four bytes in msgpack until 2106), so that a script can mov
 
 from __future__ import annotations
 
+import msgspec
+
 from ..conf import settings
 from ..exceptions import UnreadableRecord
 from ..formats import FORMATS, JSON, MSGPACK, UNREADABLE, Format, format_of
-from .record import FORMAT, Record, Tombstone
+from .record import FORMAT, Claimed, Record, Tombstone
 
 _RECORDS = {JSON: JSON.decoder(Record), MSGPACK: MSGPACK.decoder(Record)}
 _TOMBSTONES = {JSON: JSON.decoder(Tombstone), MSGPACK: MSGPACK.decoder(Tombstone)}
+_CLAIMED = {JSON: JSON.decoder(Claimed), MSGPACK: MSGPACK.decoder(Claimed)}
 
 
 def chosen_format() -> Format:
@@ -23,6 +26,25 @@ def chosen_format() -> Format:
 def encode(part: Record | Tombstone) -> bytes:
     """A record in the format of its own fields, so that an envelope never holds what it cannot delimit."""
     return (format_of(part.data) if isinstance(part, Record) else JSON).dumps(part)
+
+
+def encode_claimed(tombstone: Tombstone, holder: str, until: int, last: bytes | None) -> bytes:
+    """A tombstone that keeps ``last``, which is an encoded record, or nothing."""
+    format = format_of(last) if last else JSON
+    kept = msgspec.Raw(last or JSON.dumps(None))
+    claimed = Claimed(
+        format=FORMAT, ended=tombstone.ended, reason=tombstone.reason, holder=holder, until=until, last=kept
+    )
+    return format.dumps(claimed)
+
+
+def decode_claimed(raw: bytes) -> Claimed | None:
+    """What ``encode_claimed`` has made; nothing for whatever else a store may hold."""
+    try:
+        claimed: Claimed = _CLAIMED[format_of(raw)].decode(raw)
+    except UNREADABLE:
+        return None
+    return claimed
 
 
 def decode(session_id: str, raw: object) -> Record | Tombstone:
