@@ -76,13 +76,14 @@ def test_the_core_needs_django_and_msgspec_only(metadata: Message) -> None:
 
 def test_the_extras_are_the_documented_ones(metadata: Message) -> None:
     """Each group of optional packages has the name that README and CONTRIBUTING use."""
-    extras = {"redis", "drf", "openapi", "demo", "ecosystem", "test", "postgres", "browser", "docs", "dev"}
+    optional = {"redis", "drf", "openapi", "prometheus", "opentelemetry"}
+    extras = {*optional, "demo", "ecosystem", "test", "postgres", "browser", "docs", "dev"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
 
 
 WITHOUT_EXTRAS = """
 import sys
-for name in ("django_redis", "redis", "hiredis", "rest_framework", "psycopg"):
+for name in ("django_redis", "redis", "hiredis", "rest_framework", "psycopg", "prometheus_client", "opentelemetry"):
     sys.modules[name] = None
 import django
 from django.conf import settings
