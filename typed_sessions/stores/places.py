@@ -1,0 +1,65 @@
+"""Where deep pages of a long list begin. No database finds the 500,000th entry of an index but by counting up to it.
+
+So the way there is gone once, in steps, and what stands at each step is remembered for a moment. A page then begins at
+the last step before it, and costs what the first page does, plus less than one step.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from django.db.models import Q, QuerySet
+
+STEP = 10_000
+"""Entries of an index that may be passed over for one page: some milliseconds. Pages before the first step are exact."""
+LIFE = 60
+"""Seconds after which the way is gone anew. Meanwhile sessions come, are used and end, and deep pages move by as many."""
+
+
+class Place(NamedTuple):
+    """The last entry of a step, in the order of the list."""
+
+    seen: int
+    session_id: str
+
+
+class Places:
+    """Of the list of live sessions, by last use, of each database of the process.
+
+    Threads may go the same way at the same time: what one remembers takes the place of what another has.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, tuple[Place, ...]]] = {}
+
+    def page(self, live: QuerySet[Any], now: int, limit: int, offset: int) -> list[str]:
+        """Ids of ``live`` sessions, the one last used first, without the first ``offset`` of them."""
+        if offset >= STEP:
+            places = self._way(live, now, offset // STEP)
+            if places:
+                live = _behind(live, places[-1])
+                offset -= STEP * len(places)
+        return list(_in_order(live).values_list("pk", flat=True)[offset : offset + limit])
+
+    def _way(self, live: QuerySet[Any], now: int, steps: int) -> tuple[Place, ...]:
+        """The ends of the first ``steps`` steps, or of as many as there are."""
+        begun, places = self._known.get(live.db, (now, ()))
+        if not 0 <= now - begun < LIFE:
+            begun, places = now, ()
+        while len(places) < steps:
+            rest = _in_order(_behind(live, places[-1]) if places else live)
+            found = list(rest.values_list("seen", "pk")[STEP - 1 : STEP])
+            if not found:
+                break
+            places = (*places, Place(*found[0]))
+        self._known[live.db] = begun, places
+        return places[:steps]
+
+
+def _in_order(live: QuerySet[Any]) -> QuerySet[Any]:
+    return live.order_by("-seen", "-pk")
+
+
+def _behind(live: QuerySet[Any], place: Place) -> QuerySet[Any]:
+    # The first condition is where an index is entered, and the second one is for those used in the same second.
+    return live.filter(Q(seen__lt=place.seen) | Q(pk__lt=place.session_id), seen__lte=place.seen)
