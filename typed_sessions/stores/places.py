@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from django.db.models import Q, QuerySet
 
 STEP = 10_000
-"""Entries of an index that may be passed over for one page: some milliseconds. Pages before the first step are exact."""
+"""Entries of an index that may be passed over for one page, in milliseconds. Pages before the first step are exact."""
 LIFE = 60
-"""Seconds after which the way is gone anew. Meanwhile sessions come, are used and end, and deep pages move by as many."""
+"""Seconds after which the way is gone anew. As sessions come, are used and end meanwhile, deep pages move by as many."""
 
 
 class Place(NamedTuple):

@@ -175,8 +175,8 @@ if dead ~= '' then trim(KEYS[1], dead) end
 return 1
 """)
 
-# A page of ids by last use, without those that have expired since. Entries that promise a record that is not there leave
-# the index, and others take their places, as far as that goes in a few turns. What has expired stays for its announcer.
+# A page of ids by last use, without those that have expired since. Entries that promise a record which is not there
+# leave the index, and others take their places, for a few turns. What has expired stays for who announces it.
 NEWEST = _script("""
 local offset, limit, now, root = unpack(ARGV)
 local live
