@@ -1,0 +1,263 @@
+"""What a Redis holds of sessions, key by key, and what it says of itself: for commands, never for a request.
+
+It scans in batches, so it takes its time on a large store, and never holds the server up. What the connection's user
+may not ask raises ``StoreUnavailable``, as everything does that Redis refuses.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import clock, conf
+from ..exceptions import UnreadableRecord
+from ..tokens import is_well_formed
+from . import wire
+from .record import GRACE, LINGER, TOMBSTONE_LIFE, Record, Tombstone
+from .redis import RedisStore, store_errors
+from .scripts import Command
+
+_BATCH = 500
+"""Keys or index entries that are looked at in one round trip."""
+_EXAMPLES = 3
+_HEAD = 23
+"""The last of the bytes that tell a record from a tombstone."""
+_PROBE_LIFE = 10
+
+# A key that was given a time to live since it was looked at keeps that one.
+_MAKE_MORTAL = """
+if redis.call('TTL', KEYS[1]) ~= -1 then return 0 end
+return redis.call('EXPIRE', KEYS[1], ARGV[1])
+"""
+
+
+@dataclass
+class Trouble:
+    """How many keys or entries have one thing wrong with them, how many of those were mended, and a few names."""
+
+    count: int = 0
+    mended: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def note(self, name: str, is_mended: object) -> None:
+        self.count += 1
+        self.mended += bool(is_mended)
+        if len(self.examples) < _EXAMPLES:
+            self.examples.append(name)
+
+
+@dataclass
+class Survey:
+    """Every key of sessions, looked at once."""
+
+    records: int = 0
+    tombstones: int = 0
+    entries: int = 0
+    """Of all index keys together."""
+    immortal: Trouble = field(default_factory=Trouble)
+    """Keys without a time to live."""
+    unreadable: Trouble = field(default_factory=Trouble)
+    """Keys of records that hold none."""
+    unindexed: Trouble = field(default_factory=Trouble)
+    """Records that the index does not lead to."""
+    dangling: Trouble = field(default_factory=Trouble)
+    """Index entries that lead to no record."""
+
+
+class RedisInspection:
+    """``progress`` is called now and then with the number of keys that ``survey`` has looked at."""
+
+    def __init__(self, store: RedisStore, progress: Callable[[int], object] = lambda done: None) -> None:
+        self._store = store
+        self._progress = progress
+        self._root = store._key("")
+        self._by_seen, self._by_expiry, self._claimed = (
+            self._root + name for name in ("by-seen", "by-expiry", "claimed")
+        )
+        self._users = self._root + "by-user:"
+        self._mends = False
+
+    # What the server says of itself
+
+    def info(self, section: str) -> list[dict[str, Any]]:
+        """A section of ``INFO``, of every node that takes writes."""
+        with store_errors():
+            return [node.info(section) for node in self._nodes()]
+
+    def config(self, name: str) -> list[str]:
+        """One value of the configuration, of every node that takes writes."""
+        with store_errors():
+            return [str(node.config_get(name).get(name, "")) for node in self._nodes()]
+
+    def probes(self) -> dict[str, Callable[[], object]]:
+        """A write, a read and a delete of a key that is no session's, to be called in this order."""
+        key, value = self._root + "probe", b"probe"
+        return {
+            "write": lambda: self._ask("SET", key, value, "EX", _PROBE_LIFE),
+            "read": lambda: self._ask("GET", key),
+            "delete": lambda: self._ask("DEL", key),
+        }
+
+    # What the index says
+
+    def overdue(self, now: int) -> tuple[int, int | None]:
+        """How many sessions have expired and been claimed by nobody, and when the first of them did."""
+        count = int(self._ask("ZCOUNT", self._by_expiry, "-inf", f"({now - GRACE}"))
+        first = self._ask("ZRANGE", self._by_expiry, 0, 0, "WITHSCORES") if count else []
+        return count, int(float(_flat(first)[1])) if first else None
+
+    def claimed(self) -> int:
+        """How many ends somebody is about to announce."""
+        return int(self._ask("ZCARD", self._claimed))
+
+    # The survey
+
+    def survey(self, mend: bool = False) -> Survey:
+        """Looks at every key once; with ``mend`` gives a time to live, and adds and removes index entries."""
+        self._mends = mend
+        survey, done = Survey(), 0
+        for keys in self._batches():
+            names = {key: key[len(self._root) :] for key in keys}
+            self._look_at_lives(survey, keys)
+            self._look_at_records(survey, [name for name in names.values() if is_well_formed(name)])
+            for key in keys:
+                if key in (self._by_seen, self._by_expiry, self._claimed) or key.startswith(self._users):
+                    self._look_at_entries(survey, key)
+            done += len(keys)
+            self._progress(done)
+        return survey
+
+    def _look_at_lives(self, survey: Survey, keys: Sequence[str]) -> None:
+        lives = self._pipelined([("TTL", key) for key in keys])
+        for key, life in zip(keys, lives, strict=True):
+            if life == -1:
+                survey.immortal.note(key, self._mends and self._make_mortal(key))
+
+    def _make_mortal(self, key: str) -> bool:
+        return bool(self._ask("EVAL", _MAKE_MORTAL, 1, key, self._due_life(key)))
+
+    def _due_life(self, key: str) -> int:
+        """The seconds for which a key without a time to live may stay."""
+        settings, now = conf.settings(), clock.now()
+        longest = LINGER + max(settings.temp_seconds, settings.perm_seconds)
+        session_id = key[len(self._root) :]
+        if not is_well_formed(session_id):
+            return self._due_life_of_index(key, longest)
+        try:
+            found = self._store.load(session_id)
+        except UnreadableRecord:
+            return longest
+        return max(1, found.expires + LINGER - now) if isinstance(found, Record) else TOMBSTONE_LIFE
+
+    def _due_life_of_index(self, key: str, longest: int) -> int:
+        if self._ask("TYPE", key) not in (b"zset", "zset"):
+            return longest
+        last = _flat(self._ask("ZRANGE", key, -1, -1, "WITHSCORES"))
+        return longest + max(0, int(float(last[1])) - clock.now())
+
+    def _look_at_records(self, survey: Survey, session_ids: Sequence[str]) -> None:
+        values = self._pipelined([("GET", self._root + session_id) for session_id in session_ids])
+        records = []
+        for session_id, value in zip(session_ids, values, strict=True):
+            try:
+                found = None if value is None else wire.decode(session_id, value)
+            except UnreadableRecord:
+                survey.unreadable.note(session_id, is_mended=False)
+                continue
+            survey.tombstones += isinstance(found, Tombstone)
+            if isinstance(found, Record):
+                records.append(found)
+        survey.records += len(records)
+        # Again, as sessions begin and end while they are looked at.
+        suspects = self._unindexed(self._again(self._unindexed(records)))
+        for record in suspects:
+            # Writes the index, and nothing else, as the record has these clocks already.
+            survey.unindexed.note(record.id, self._mends and self._store.touch(record, record.seen, record.expires))
+
+    def _again(self, records: Sequence[Record]) -> Sequence[Record]:
+        return self._store.load_many([record.id for record in records]) if records else ()
+
+    def _unindexed(self, records: Sequence[Record]) -> list[Record]:
+        asked, owners, now = [], [], clock.now()
+        for record in records:
+            # One that is overdue has nobody to list it for, but whoever announces its end.
+            live = (self._by_seen, *([self._users + record.user] if record.user else ())) if record.is_live(now) else ()
+            for key in (self._by_expiry, *live):
+                asked.append(("ZSCORE", key, record.id))
+                owners.append(record)
+        scores = self._pipelined(asked)
+        return list({owner.id: owner for owner, score in zip(owners, scores, strict=True) if score is None}.values())
+
+    def _look_at_entries(self, survey: Survey, key: str) -> None:
+        cursor: Any = 0
+        while True:
+            reply = self._ask("ZSCAN", key, cursor, "COUNT", _BATCH)
+            cursor, members = reply[0], [_text(member) for member in _flat(reply[1])[::2]]
+            survey.entries += len(members)
+            for member in self._dangling(key, self._dangling(key, members)):
+                survey.dangling.note(member, self._mends and self._ask("ZREM", key, member))
+            if not int(cursor):
+                return
+
+    def _dangling(self, key: str, members: Sequence[str]) -> list[str]:
+        """The entries that are still there, and what they lead to is not.
+
+        A user's key keeps those of expired sessions for a while, and nobody reads them.
+        """
+        over = clock.now() if key.startswith(self._users) else 0
+        heads = self._pipelined([("GETRANGE", self._root + member, 0, _HEAD) for member in members])
+        gone = [member for member, head in zip(members, heads, strict=True) if not self._leads_to(key, head)]
+        scores = self._pipelined([("ZSCORE", key, member) for member in gone])
+        return [member for member, score in zip(gone, scores, strict=True) if score and float(score) > over]
+
+    def _leads_to(self, key: str, head: object) -> bool:
+        """``claimed`` leads to tombstones, every other key to records. What is no text at all leads nowhere."""
+        if not isinstance(head, bytes) or not head:
+            return False
+        return (b"seen" in head) is (key != self._claimed)
+
+    # The connection
+
+    def _nodes(self) -> list[Any]:
+        client = self._store._client
+        if not self._store._is_cluster:
+            return [client]
+        return [client.get_redis_connection(node) for node in client.get_primaries()]
+
+    def _batches(self) -> Iterator[list[str]]:
+        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", self._root) + "*"
+        for node in self._nodes():
+            cursor = 0
+            while True:
+                with store_errors():
+                    cursor, keys = node.scan(cursor, match=pattern, count=_BATCH)
+                if keys:
+                    yield [_text(key) for key in keys]
+                if not cursor:
+                    break
+
+    def _ask(self, name: str, *arguments: Any) -> Any:
+        return self._store._execute(Command(name, (), arguments))
+
+    def _pipelined(self, commands: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """The replies; an error in place of a reply is raised, unless it is about a key of another type."""
+        with store_errors():
+            pipeline = self._store._client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            replies = pipeline.execute(raise_on_error=False)
+            for reply in replies:
+                if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+                    raise reply
+        return list(replies)
+
+
+def _text(part: Any) -> str:
+    return part.decode(errors="replace") if isinstance(part, bytes) else str(part)
+
+
+def _flat(reply: Iterable[Any]) -> list[Any]:
+    """Members and scores in turn, which a newer protocol nests, and a client may have paired."""
+    return [part for each in reply for part in (each if isinstance(each, list | tuple) else (each,))]
