@@ -68,7 +68,8 @@ def session_required(
     ``reason`` if more is known.
 
     If the store does not answer, that is a 503. With ``on_unavailable="anonymous"`` the view runs instead, with an
-    empty session of the status ``unavailable`` that cannot be changed. Raises ``TypeError`` for other arguments.
+    empty session of the status ``unavailable``; what would change that is the 503 after all. Raises ``TypeError`` for
+    other arguments.
     """
     addresses = {
         SessionStatus.EXPIRED: expired_url,
@@ -83,7 +84,8 @@ def session_required(
         raise TypeError(f'on_unavailable is "error" or "anonymous", and not {on_unavailable!r}.')
     if view is not None and (isinstance(view, HttpRequest) or not callable(view)):
         raise TypeError(f"@session_required stands before a view; its addresses go by name, and {view!r} has none.")
-    option = _option({status: address or url for status, address in addresses.items()}, on_unavailable == "anonymous")
+    given = {status: url if address is None else address for status, address in addresses.items()}
+    option = _option(given, on_unavailable == "anonymous")
 
     def decorate(view: V) -> V:
         return cast("V", around(view, option))

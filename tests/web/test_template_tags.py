@@ -78,7 +78,7 @@ def test_what_became_of_the_session(browser: Browser, clock: Clock, verbs: Verbs
     answer = browser.visit(shows(WORDS + WORDS))
     assert answer.text == SAID[status][0] * 2
     assert answer.ours == {}
-    assert verbs.take() in ([], ["load"])
+    assert verbs.take().count("load") <= 1
     assert notice(browser.visit(shows(NOTICE))) == SAID[status][1]
 
 

@@ -32,7 +32,7 @@ from tests.web.signing import Request, put_in_cart, sign_in, sign_out
 from tests.web.urls import View, address
 from typed_sessions import EndReason, SessionMode, get_session, live_sessions, tokens
 from typed_sessions.decorators import session_required
-from typed_sessions.exceptions import MissingSession, SessionReadOnly
+from typed_sessions.exceptions import MissingSession, StoreUnavailable
 from typed_sessions.testing.engines import Clock, Configure, Verbs
 
 if TYPE_CHECKING:
@@ -184,6 +184,13 @@ def test_kinds_of_addresses(browser: Browser, url: Any, there: str) -> None:
     assert answer["Location"].startswith(there)
 
 
+def test_address_is_looked_up_at_use(browser: Browser) -> None:
+    """Views are decorated before there are URLs, so nothing is looked up then."""
+    nowhere = reverse_lazy("no such page")
+    view = session_required(url=nowhere, fresh_url=nowhere)(nothing)
+    assert browser.visit(view).status == 500
+
+
 def test_login_url_is_read_at_use(browser: Browser, settings: Settings) -> None:
     """LOGIN_URL may be the name of a URL, and what it is when the request comes counts."""
     view = session_required(nothing)
@@ -273,9 +280,9 @@ def test_r02_view_goes_on_without(away: Browser, kind: Kind) -> None:
     def body(request: Any) -> str:
         session = get_session(request, ShopSession)
         told.append((session.status.value, session.is_authenticated, session.id, request.user.is_anonymous))
-        with pytest.raises(SessionReadOnly):
+        with pytest.raises(StoreUnavailable):
             session.currency = "USD"
-        with pytest.raises(SessionReadOnly):
+        with pytest.raises(StoreUnavailable):
             request.session["x"] = 1
         return "without"
 
