@@ -150,7 +150,7 @@ def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) ->
     transport = transports.by(session.source)
     tells = False
     # What the store has done already, by flush() or save() in the view, the client is told whatever the status.
-    if session.is_flushed and session.is_empty():
+    if (session.is_flushed and session.is_empty()) or (session.is_told and session.stale_mode is not None):
         tells = transport.expire(request, response)
     elif session.facts.token and session.has_stored_token:
         tells = _tell(request, response, session, session.facts.token, transport)

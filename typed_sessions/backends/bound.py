@@ -49,6 +49,8 @@ class BoundSession(SessionBase):
         """Whether what was stored during this request makes the session end later, or sooner, by so much that the
         browser has to know.
         """
+        self.is_told = False
+        """Whether the visitor has been told what became of the session, so that the cookies of it may go."""
         self.is_flushed = False
         """Whether ``flush`` was called, so that the browser's cookies have to go."""
         self.is_claimed = False

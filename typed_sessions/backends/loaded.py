@@ -241,7 +241,7 @@ class LoadedSession(BoundSession):
         else:
             if isinstance(found, Record) and found.overdue(clock.now()):
                 yield from self.store.checking_clock()
-            elif found is None and _is_young(token):
+            elif found is None and _is_young(token) and (yield from self._is_first_to_miss(token)):
                 yield from self._telling_of_loss(token)
             self._receive(token, found)
 
@@ -261,6 +261,13 @@ class LoadedSession(BoundSession):
         self._set_key(None)
         self.is_without_store = True
         self._facts.restraint = Restraint.UNAVAILABLE
+
+    def _is_first_to_miss(self, token: Token) -> Flow[bool]:
+        try:
+            is_first: bool = yield Step(self.store.mark_lost, self.store.amark_lost, (token.id, clock.now()))
+        except StoreUnavailable:
+            return True  # a store that is full, say: better told twice than never
+        return is_first
 
     def _telling_of_loss(self, token: Token) -> Flow[None]:
         """Nothing is lost in silence: not what a cache has dropped, and not what somebody has deleted by hand."""
@@ -293,7 +300,7 @@ class LoadedSession(BoundSession):
         elif isinstance(found, Tombstone):
             if found.reason is EndReason.ROTATED and now - found.ended < ROTATION_WINDOW:
                 self._outdated = found
-            self._found_nothing(found.reason.status, found.reason)
+            self._found_nothing(found.reason.status, None if found.reason is EndReason.LOST else found.reason)
         elif found.mode is not token.mode:
             security_logger.warning("Session %s: the record is %s and the token is not", found.id, found.mode.value)
             self._found_nothing(SessionStatus.REJECTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ from ..stores.base import Claim
 from . import endings, revocations
 from .facts import Facts
 from .loaded import LoadedSession
+
+_SHARE = 0.8
+"""Of a lease, the part in which its sessions are told."""
 
 logger = logging.getLogger("typed_sessions")
 
@@ -44,9 +48,9 @@ def reaping(engine: LoadedSession, limit: int | None, lease: int, batch: int) ->
         size = batch if limit is None else min(batch, limit - ended)
         overdue = yield Step(store.claim_overdue, store.aclaim_overdue, (clock.now(), size, lease))
         missed += overdue.missed
-        yield from _announcing(engine, overdue.claims)
-        yield Step(store.settle, store.asettle, (overdue.claims, clock.now()))
-        ended += len(overdue.claims)
+        told = yield from _announcing(engine, overdue.claims, time.monotonic() + lease * _SHARE)
+        yield Step(store.settle, store.asettle, (told, clock.now()))
+        ended += len(told)
         if overdue.is_all:
             break
     if missed:
@@ -60,18 +64,23 @@ def reaping(engine: LoadedSession, limit: int | None, lease: int, batch: int) ->
     return Reaped(ended, missed, returned, cleared)
 
 
-def _announcing(engine: LoadedSession, claims: Sequence[Claim]) -> Flow[None]:
+def _announcing(engine: LoadedSession, claims: Sequence[Claim], deadline: float) -> Flow[Sequence[Claim]]:
+    """Tells of ``claims`` in the time that there is for it, and answers with those that were told."""
     session_class = configured_codec(engine.store.format).session_class
     users: dict[str, Any] = {}
     if hooks.is_heard("on_ended", session_class):
         keys = {claim.record.user for claim in claims if claim.record and claim.record.user}
         users = (yield Step(endings.users_of, sync_to_async(endings.users_of), (keys,))) if keys else {}
-    for claim in claims:
+    for done, claim in enumerate(claims):
+        if time.monotonic() > deadline:  # others may be given the rest at any moment
+            logger.warning("Receivers of on_ended took too long for %s sessions; reap with a longer lease", len(claims))
+            return claims[:done]
         if claim.record is None:
             yield from _announcing_unreadable(claim, session_class)
         else:
             user = users.get(claim.record.user or "")
             yield from endings.announcing(engine, claim.record, claim.reason, user=user, is_user_known=True)
+    return claims
 
 
 def _announcing_unreadable(claim: Claim, session_class: type[TypedSession]) -> Flow[None]:

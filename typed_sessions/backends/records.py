@@ -56,7 +56,7 @@ def following(base: Record, **changes: Any) -> Record:
 def authentication(
     user: str | None, base: Record | None, now: int, signed_in: bool, absolute: int | None
 ) -> tuple[int | None, int | None]:
-    """When the user signed in, and the absolute end that follows from it: after ``absolute`` seconds, if that is said."""
+    """When the user signed in, and the absolute end that follows from it, in ``absolute`` seconds if that is said."""
     if user is None:
         return None, None
     if base is not None and base.user == user and not signed_in:

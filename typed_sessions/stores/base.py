@@ -134,6 +134,10 @@ class Store(ABC):
         """
         raise self._cannot_list()
 
+    def mark_lost(self, session_id: str, now: int) -> bool:
+        """Leaves a tombstone where there is nothing, so that the loss is told once. Whether this call has left it."""
+        return True
+
     @abstractmethod
     def clear_expired(self, now: int) -> int:
         """Removes what is left of sessions that have ended, when its time is over. Answers how much that was."""
@@ -206,6 +210,9 @@ class Store(ABC):
 
     async def aclaim_overdue(self, now: int, limit: int, lease: int) -> Overdue:
         return await sync_to_async(self.claim_overdue)(now, limit, lease)
+
+    async def amark_lost(self, session_id: str, now: int) -> bool:
+        return await sync_to_async(self.mark_lost)(session_id, now)
 
     async def asettle(self, claims: Sequence[Claim], now: int) -> None:
         await sync_to_async(self.settle)(claims, now)

@@ -111,6 +111,9 @@ class CachedDatabaseStore(Store):
     def settle(self, claims: Sequence[Claim], now: int) -> None:
         self._database.settle(claims, now)
 
+    def mark_lost(self, session_id: str, now: int) -> bool:
+        return self._database.mark_lost(session_id, now)
+
     def time(self) -> int | None:
         return self._database.time()
 

@@ -82,7 +82,8 @@ class DatabaseStore(Store):
                     StoredSession(pk=record.id, **_columns(record)).save(using=self.alias, force_insert=True)
             except IntegrityError:
                 # Either the id is taken, or this very record was written and the reply lost.
-                return self._rows.filter(pk=record.id, revision=record.revision, nonce=_mark(record)).exists()
+                own = self._rows.filter(pk=record.id, revision=record.revision, nonce=_mark(record), end_reason="")
+                return own.exists()
         return True
 
     def save(self, record: Record, base: Record) -> Outcome:
@@ -170,6 +171,18 @@ class DatabaseStore(Store):
                     row.update(**_buried(claim.reason, now, life))
                 else:
                     row._raw_delete(self.alias)
+
+    def mark_lost(self, session_id: str, now: int) -> bool:
+        # A row of a session of which nothing is known.
+        empty = {"mode": SessionMode.TEMP.value, "type": "", "schema": 0, "revision": 0, "created": now, "seen": now}
+        tombstone = empty | _buried(EndReason.LOST, now, TOMBSTONE_LIFE)
+        with _store_errors():
+            try:
+                with transaction.atomic(using=self.alias):
+                    StoredSession(pk=session_id, **tombstone).save(using=self.alias, force_insert=True)
+            except IntegrityError:
+                return False
+        return True
 
     def time(self) -> int | None:
         clock_of = _CLOCKS.get(connections[self.alias].vendor)

@@ -13,7 +13,7 @@ from django.db.models import Q, QuerySet
 STEP = 10_000
 """Entries of an index that may be passed over for one page, in milliseconds. Pages before the first step are exact."""
 LIFE = 60
-"""Seconds after which the way is gone anew. As sessions come, are used and end meanwhile, deep pages move by as many."""
+"""Seconds after which the way is gone anew. Deep pages are off by as many sessions as come, move and end meanwhile."""
 
 
 class Place(NamedTuple):

@@ -89,6 +89,12 @@ class RedisStore(RedisClaims, Store):
     async def aend(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
         return await adrive(self._ending(session_id, reason, now, user))
 
+    def mark_lost(self, session_id: str, now: int) -> bool:
+        return self._execute(self._mark_lost(session_id, now)) is not None
+
+    async def amark_lost(self, session_id: str, now: int) -> bool:
+        return await self._aexecute(self._mark_lost(session_id, now)) is not None
+
     def time(self) -> int | None:
         return int(self._execute(self._time()))
 
@@ -304,6 +310,9 @@ class RedisStore(RedisClaims, Store):
             return _texts((yield self._step(Command(scripts.OF_USER, index, (now, self._key(""))))))
         ids = _texts((yield self._step(Command("ZREVRANGEBYSCORE", index[:1], ("+inf", f"({now}")))))
         return (yield from self._resolving(ids, *index))
+
+    def _mark_lost(self, session_id: str, now: int) -> Command:
+        return Command("SET", (self._key(session_id),), (_tombstone(EndReason.LOST, now), "NX", "EX", TOMBSTONE_LIFE))
 
     def _time(self) -> Command:
         return Command(scripts.TIME, (self._index_keys(None)[0],))

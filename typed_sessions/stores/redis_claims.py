@@ -86,7 +86,7 @@ class RedisClaims(ABC):
         _, by_expiry = self._index_keys(None)
         page = ("LIMIT", 0, limit)
         abandoned = yield self._step(Command("ZRANGEBYSCORE", (self._claimed_key,), ("-inf", now, *page)))
-        overdue = yield self._step(Command("ZRANGEBYSCORE", (by_expiry,), ("-inf", f"({now - GRACE}", *page)))
+        overdue = yield self._step(Command("ZRANGEBYSCORE", (by_expiry,), ("-inf", now - GRACE, *page)))
         ids = [member.decode() for member in dict.fromkeys([*abandoned, *overdue])][:limit]
         keys = [self._key(session_id) for session_id in ids]
         values = yield from self._values(keys)

@@ -179,19 +179,22 @@ return 1
 # leave the index, and others take their places, for a few turns. What has expired stays for who announces it.
 NEWEST = _script("""
 local offset, limit, now, root = unpack(ARGV)
-local live
-for turn = 1, 3 do
+local live, kept = {}, 0
+for turn = 1, 10 do
   local gone = {}
-  live = {}
-  for i, id in ipairs(redis.call('ZREVRANGE', KEYS[1], offset, offset + limit - 1)) do
+  for i, id in ipairs(redis.call('ZREVRANGE', KEYS[1], offset + kept, offset + kept + limit - 1)) do
     local expires = redis.call('ZSCORE', KEYS[2], id)
-    if not expires or tonumber(expires) > tonumber(now) then
-      if redis.call('EXISTS', root .. id) == 0 then table.insert(gone, id)
-      elseif expires then table.insert(live, id) end
+    local is_over = expires and tonumber(expires) <= tonumber(now)
+    if not is_over and redis.call('EXISTS', root .. id) == 0 then
+      table.insert(gone, id)
+    else
+      kept = kept + 1
+      if expires and not is_over then table.insert(live, id) end
+      if kept == tonumber(limit) then break end
     end
   end
   drop(gone)
-  if #gone == 0 then break end
+  if #gone == 0 or kept == tonumber(limit) then break end
 end
 return live
 """)

@@ -116,6 +116,9 @@ class Verbs:
             self._acting = False
 
 
+_NO_VERBS = ("after_commit", "checking_clock")
+
+
 class _Watched:
     def __init__(self, store: object, verbs: Verbs) -> None:
         self._store, self._verbs = store, verbs
@@ -124,7 +127,8 @@ class _Watched:
         attribute = getattr(self._store, name)
         if iscoroutinefunction(attribute):
             return self._asynchronous(name[1:], attribute)
-        return self._sync(name, attribute) if callable(attribute) else attribute
+        is_verb = callable(attribute) and name not in _NO_VERBS
+        return self._sync(name, attribute) if is_verb else attribute
 
     def _sync(self, name: str, verb: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any) -> Any:
