@@ -15,6 +15,7 @@ from django.utils.functional import Promise
 from django.views.decorators.debug import sensitive_variables
 
 from . import conf, hooks, signals, snapshots, users
+from .backends import limits
 from .backends.base import SessionStore
 from .exceptions import SignInRefused
 from .flows import Flow, Step, adrive, drive
@@ -163,6 +164,7 @@ def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, *
         if not engine.facts.was_authenticated:
             _drop_what_stays_behind(session)
         engine.begin_authenticated(SessionMode.PERM if remember else SessionMode.TEMP)
+        drive(engine.reserving())
         if engine.source is Source.HEADER:
             request.META.pop("CSRF_COOKIE_NEEDS_UPDATE", None)  # it has no cookies, and needs none (REQ-S23)
         if getattr(user, "backend", None) is None:
@@ -176,6 +178,7 @@ def begin(sender: object, request: HttpRequest | None, user: AbstractBaseUser, *
         # Whatever becomes of the exception, and of the response: nobody has signed in.
         engine.roll_back(before)
         users.reinstate(request, engine)
+        drive(engine.releasing())
         raise
     finally:
         engine.validated = None
@@ -222,6 +225,8 @@ def _validating(request: HttpRequest | None, user: AbstractBaseUser) -> Flow[Non
         return
     session = yield Step(engine.open, engine.aopen)
     reason = yield from hooks.ask("validate", session, request, user)
+    if reason is None:
+        reason = yield from limits.refusing(engine, user._meta.pk.value_to_string(user))
     if reason is not None:
         _forget_remembering(user)
         raise SignInRefused(reason)

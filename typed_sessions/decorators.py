@@ -11,20 +11,18 @@ from functools import partial, wraps
 from typing import Any, TypeVar, cast, overload
 
 from django.conf import settings as django_settings
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, JsonResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import resolve_url
 from django.utils.asyncio import async_unsafe
 
 from . import clock
 from .around import Option, Stretch, around, is_api, request_in, stretched
 from .exceptions import SessionReadOnly
 from .flows import Flow
+from .required import answers_people, sent_to, unauthorized
 from .required import session_required as session_required
 from .session import TypedSession, engine_of
 from .stores.record import LONGEST_LEASE
-from .transports import CHALLENGE, Source
 
 V = TypeVar("V", bound=Callable[..., Any])
 
@@ -212,10 +210,8 @@ def is_of_session(request: object, user: Any) -> bool:
 
 
 def _refused(request: HttpRequest, session: TypedSession, url: str | None, is_api: bool) -> HttpResponseBase:
-    if not is_api and engine_of(request).source is Source.COOKIE:
-        there = url if url and session.is_authenticated else django_settings.LOGIN_URL
-        return redirect_to_login(request.get_full_path(), resolve_url(there))
+    if answers_people(request, is_api):
+        return sent_to(request, url if url and session.is_authenticated else django_settings.LOGIN_URL)
     if session.is_authenticated:
         return JsonResponse(_NOT_RECENT, status=403)
-    said = {"detail": "Sign in to do this.", "code": "not_authenticated"}
-    return JsonResponse(said, status=401, headers={"WWW-Authenticate": CHALLENGE})
+    return unauthorized("Sign in to do this.", "not_authenticated")

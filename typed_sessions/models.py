@@ -52,6 +52,21 @@ class StoredSession(models.Model):
         return urn(self.id)
 
 
+class Reservation(models.Model):
+    """The places that are kept for sessions of a user who is signing in, with ``ON_LIMIT="refuse"``."""
+
+    user = models.CharField(_("user"), primary_key=True, max_length=255)
+    places = models.TextField(_("ids, and until when"), blank=True)
+
+    class Meta:
+        verbose_name = _("reservation")
+        verbose_name_plural = _("reservations")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.user
+
+
 class Revocation(models.Model):
     """A line of the revocation journal: a session that has ended, for Redis to be told again (REQ-R15)."""
 

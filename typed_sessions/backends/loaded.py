@@ -295,12 +295,12 @@ class LoadedSession(BoundSession):
 
     def _receive(self, token: Token, found: Record | Tombstone | None) -> None:
         now = clock.now()
-        if found is None:
+        if found is None or (isinstance(found, Tombstone) and found.reason is EndReason.LOST):
             self._found_nothing(SessionStatus.LOST if _is_young(token) else SessionStatus.EXPIRED)
         elif isinstance(found, Tombstone):
             if found.reason is EndReason.ROTATED and now - found.ended < ROTATION_WINDOW:
                 self._outdated = found
-            self._found_nothing(found.reason.status, None if found.reason is EndReason.LOST else found.reason)
+            self._found_nothing(found.reason.status, found.reason)
         elif found.mode is not token.mode:
             security_logger.warning("Session %s: the record is %s and the token is not", found.id, found.mode.value)
             self._found_nothing(SessionStatus.REJECTED)

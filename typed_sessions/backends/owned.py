@@ -10,8 +10,10 @@ from typing import Any, Final
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 
 from .. import clock
+from ..flows import Flow
 from ..states import SessionMode
 from ..working_copy import State
+from . import limits
 from .ended import EndedSession
 from .restrained import AS_STORED, Before
 
@@ -23,6 +25,7 @@ class OwnedSession(EndedSession):
 
     _authenticated_now = False
     _has_changed_hands = False
+    _place: tuple[str, str] | None = None
 
     def __setitem__(self, key: str, value: object) -> None:
         super().__setitem__(key, value)
@@ -69,6 +72,18 @@ class OwnedSession(EndedSession):
         self._facts.signed_in = clock.now()
         self._issue(mode if self.is_bound else self.mode)
         self.modified = True
+
+    def reserving(self) -> Flow[None]:
+        """Takes a place for the session that has just been signed in to. Raises ``SignInRefused`` if there is none."""
+        user, session_id = self._facts.user, self._facts.id
+        if user is not None and session_id is not None and (yield from limits.reserving(self, user)):
+            self._place = (user, session_id)
+
+    def releasing(self) -> Flow[None]:
+        """Gives the place back that ``reserving`` has taken."""
+        place, self._place = self._place, None
+        if place is not None:
+            yield from limits.releasing(self, *place)
 
     def checkpoint(self) -> dict[str, Any]:
         """The values of the fields as they are, for ``roll_back``."""

@@ -22,7 +22,7 @@ from ..states import EndReason, SessionMode, SessionStatus
 from ..stores.base import Conflict, Gone, Outcome
 from ..stores.record import FORMAT, GRACE, Lease, Record, Tombstone
 from ..working_copy import Content, WorkingCopy
-from . import patience, records, revocations
+from . import limits, patience, records, revocations
 from .owned import OwnedSession
 from .restrained import AS_STORED, Before
 
@@ -201,7 +201,7 @@ class SavedSession(OwnedSession):
     def _inserting(self, must_create: bool) -> Flow[None]:
         if self._outdated is not None and not self._authenticated_now:
             raise self._gone(self._outdated)
-        typed = self._typed()
+        typed, is_sign_in = self._typed(), self._authenticated_now
         yield from self._reporting_unreadable()
         yield from hooks.tell("on_created", typed, self.request)
         for _ in range(_ATTEMPTS):
@@ -217,6 +217,8 @@ class SavedSession(OwnedSession):
                 telemetry.counters.add("created")
                 telemetry.log("created", record.id, user=record.user)
                 yield hooks.send("on_created", typed, self.request)
+                if is_sign_in:
+                    yield from self._taking_place(record)
                 return
             if must_create:
                 raise CreateError
@@ -268,11 +270,20 @@ class SavedSession(OwnedSession):
                 # Whoever has just shown credentials signs in, whatever became of the session before it.
                 yield Step(self.store.create, self.store.acreate, (record,))
                 self._stored(record)  # its id is of this very request: nobody else can have taken it
+                yield from self._taking_place(record)
                 return
+            is_sign_in = self._authenticated_now
             if self._settled(outcome, record):
                 yield from self._telling_of_replacement(replaced)
+                if is_sign_in:
+                    yield from self._taking_place(record)
                 return
         raise self._outrun()
+
+    def _taking_place(self, record: Record) -> Flow[None]:
+        """Somebody has signed in, which may be once too often."""
+        yield from limits.enforcing(self, record)
+        yield from self.releasing()
 
     def _has_outlived(self, gone: Gone) -> bool:
         """Whether it was ended for an old password, which is the one that this very request has changed."""

@@ -12,7 +12,8 @@ OPERATIONS: Final = {"reads": "read", "writes": "write", "touches": "touch"}
 ENDED: Final = "ended"
 """The counter that has a reason."""
 
-REASONS: Final = tuple(reason.value for reason in EndReason)
+REASONS: Final = tuple(reason.value for reason in EndReason if reason is not EndReason.LOST)
+"""A session that is lost has not ended; it has a counter of its own."""
 
 MEANINGS: Final = {
     "operations": "Stored sessions that were read, written, or marked as used.",

@@ -34,6 +34,14 @@ class Migration(migrations.Migration):
             models.CharField(blank=True, choices=REASONS, max_length=20, verbose_name="end reason"),
         ),
         migrations.CreateModel(
+            "Reservation",
+            [
+                ("user", models.CharField(max_length=255, primary_key=True, serialize=False, verbose_name="user")),
+                ("places", models.TextField(blank=True, verbose_name="ids, and until when")),
+            ],
+            {"verbose_name": "reservation", "verbose_name_plural": "reservations", "default_permissions": ()},
+        ),
+        migrations.CreateModel(
             "Revocation",
             [
                 ("id", models.CharField(max_length=40, primary_key=True, serialize=False, verbose_name="id")),

@@ -134,6 +134,18 @@ class Store(ABC):
         """
         raise self._cannot_list()
 
+    def reserve(self, user: str, session_id: str, leaving: Sequence[str], limit: int, now: int, until: int) -> bool:
+        """Keeps a place for a session of ``user`` that is about to be stored, until ``until`` at most.
+
+        ``False`` if the user has ``limit`` live sessions or places without it and those that are ``leaving``. No two
+        callers get the same last place.
+        """
+        raise self._cannot_list()
+
+    def release(self, user: str, session_id: str) -> None:
+        """Gives back what ``reserve`` has kept."""
+        raise self._cannot_list()
+
     def mark_lost(self, session_id: str, now: int) -> bool:
         """Leaves a tombstone where there is nothing, so that the loss is told once. Whether this call has left it."""
         return True
@@ -210,6 +222,14 @@ class Store(ABC):
 
     async def aclaim_overdue(self, now: int, limit: int, lease: int) -> Overdue:
         return await sync_to_async(self.claim_overdue)(now, limit, lease)
+
+    async def areserve(
+        self, user: str, session_id: str, leaving: Sequence[str], limit: int, now: int, until: int
+    ) -> bool:
+        return await sync_to_async(self.reserve)(user, session_id, leaving, limit, now, until)
+
+    async def arelease(self, user: str, session_id: str) -> None:
+        await sync_to_async(self.release)(user, session_id)
 
     async def amark_lost(self, session_id: str, now: int) -> bool:
         return await sync_to_async(self.mark_lost)(session_id, now)

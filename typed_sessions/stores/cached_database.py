@@ -111,6 +111,12 @@ class CachedDatabaseStore(Store):
     def settle(self, claims: Sequence[Claim], now: int) -> None:
         self._database.settle(claims, now)
 
+    def reserve(self, user: str, session_id: str, leaving: Sequence[str], limit: int, now: int, until: int) -> bool:
+        return self._database.reserve(user, session_id, leaving, limit, now, until)
+
+    def release(self, user: str, session_id: str) -> None:
+        self._database.release(user, session_id)
+
     def mark_lost(self, session_id: str, now: int) -> bool:
         return self._database.mark_lost(session_id, now)
 

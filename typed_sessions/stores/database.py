@@ -19,7 +19,7 @@ from django.db.models.functions import Greatest
 from .. import clock
 from ..exceptions import StoreUnavailable, UnreadableRecord
 from ..formats import JSON, UNREADABLE, Format
-from ..models import StoredSession
+from ..models import Reservation, StoredSession
 from ..states import EndReason, SessionMode
 from .base import Claim, Conflict, Gone, Outcome, Overdue, Saved, Store, tombstone_life
 from .places import Places
@@ -171,6 +171,37 @@ class DatabaseStore(Store):
                     row.update(**_buried(claim.reason, now, life))
                 else:
                     row._raw_delete(self.alias)
+
+    # Places. A row for each user is what those wait for who want one at the same time.
+
+    def reserve(self, user: str, session_id: str, leaving: Sequence[str], limit: int, now: int, until: int) -> bool:
+        with _store_errors(), transaction.atomic(using=self.alias):
+            places = {place: end for place, end in self._reserved(user).items() if end > now}
+            live = self._live(now).filter(user=user).values_list("pk", flat=True)
+            if len({*live, *places} - {session_id, *leaving}) >= limit:
+                return False
+            self._keep_reserved(user, {**places, session_id: until})
+        return True
+
+    def release(self, user: str, session_id: str) -> None:
+        with _store_errors(), transaction.atomic(using=self.alias):
+            places = self._reserved(user)
+            places.pop(session_id, None)
+            self._keep_reserved(user, places)
+
+    def _reserved(self, user: str) -> dict[str, int]:
+        """The places that are kept for ``user``, which nobody else can change until the transaction is over."""
+        rows = Reservation.objects.using(self.alias).filter(pk=user)
+        if not rows.update(places=F("places")):  # first of all a write, which is what all databases wait for
+            with suppress(IntegrityError), transaction.atomic(using=self.alias):
+                Reservation(pk=user).save(using=self.alias, force_insert=True)
+            rows.update(places=F("places"))
+        kept = rows.values_list("places", flat=True).get().split()
+        return dict(zip(kept[::2], map(int, kept[1::2]), strict=True))
+
+    def _keep_reserved(self, user: str, places: dict[str, int]) -> None:
+        text = " ".join(f"{place} {end}" for place, end in places.items())
+        Reservation.objects.using(self.alias).filter(pk=user).update(places=text)
 
     def mark_lost(self, session_id: str, now: int) -> bool:
         # A row of a session of which nothing is known.

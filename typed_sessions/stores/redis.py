@@ -89,6 +89,20 @@ class RedisStore(RedisClaims, Store):
     async def aend(self, session_id: str, reason: EndReason, now: int, user: str | None = None) -> Record | None:
         return await adrive(self._ending(session_id, reason, now, user))
 
+    def reserve(self, user: str, session_id: str, leaving: Sequence[str], limit: int, now: int, until: int) -> bool:
+        return bool(self._execute(self._reserve(user, session_id, leaving, limit, now, until)))
+
+    async def areserve(
+        self, user: str, session_id: str, leaving: Sequence[str], limit: int, now: int, until: int
+    ) -> bool:
+        return bool(await self._aexecute(self._reserve(user, session_id, leaving, limit, now, until)))
+
+    def release(self, user: str, session_id: str) -> None:
+        self._execute(self._release(user, session_id))
+
+    async def arelease(self, user: str, session_id: str) -> None:
+        await self._aexecute(self._release(user, session_id))
+
     def mark_lost(self, session_id: str, now: int) -> bool:
         return self._execute(self._mark_lost(session_id, now)) is not None
 
@@ -308,8 +322,16 @@ class RedisStore(RedisClaims, Store):
         index = (self._user_key(user), *self._index_keys(None))
         if not self._is_cluster:
             return _texts((yield self._step(Command(scripts.OF_USER, index, (now, self._key(""))))))
-        ids = _texts((yield self._step(Command("ZREVRANGEBYSCORE", index[:1], ("+inf", f"({now}")))))
+        members = _texts((yield self._step(Command("ZREVRANGEBYSCORE", index[:1], ("+inf", f"({now}")))))
+        ids = [member for member in members if not member.startswith(scripts.RESERVED)]
         return (yield from self._resolving(ids, *index))
+
+    def _reserve(self, user: str, session_id: str, leaving: Sequence[str], limit: int, now: int, until: int) -> Command:
+        arguments = (session_id, limit, now, until, *leaving)
+        return Command(scripts.RESERVE, (self._user_key(user),), arguments)
+
+    def _release(self, user: str, session_id: str) -> Command:
+        return Command("ZREM", (self._user_key(user),), (scripts.RESERVED + session_id,))
 
     def _mark_lost(self, session_id: str, now: int) -> Command:
         return Command("SET", (self._key(session_id),), (_tombstone(EndReason.LOST, now), "NX", "EX", TOMBSTONE_LIFE))

@@ -9,6 +9,9 @@ from __future__ import annotations
 from hashlib import sha1
 from typing import Any, NamedTuple
 
+RESERVED = "+"
+"""Before an id in the index of a user: a place that is kept for a session that is about to be stored."""
+
 
 class Script(NamedTuple):
     source: str
@@ -204,8 +207,10 @@ OF_USER = _script("""
 local now, root = unpack(ARGV)
 local live, gone = {}, {}
 for i, id in ipairs(redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', '(' .. now)) do
-  local is_gone = i <= 1000 and redis.call('EXISTS', root .. id) == 0
-  table.insert(is_gone and gone or live, id)
+  if string.sub(id, 1, 1) ~= '+' then  -- a place that is kept is no session
+    local is_gone = i <= 1000 and redis.call('EXISTS', root .. id) == 0
+    table.insert(is_gone and gone or live, id)
+  end
 end
 drop(gone)
 return live
@@ -259,4 +264,23 @@ for i, key in ipairs(KEYS) do
   table.insert(done, (there == head or there == '') and 1 or 0)
 end
 return done
+""")
+
+# Keeps a place in the index of a user. Arguments: the id, how many there may be, now, until when, and the ids of those
+# that are about to leave.
+RESERVE = _script("""
+local id, limit, now, till = unpack(ARGV, 1, 4)
+local own = {[id] = true}
+for i = 5, #ARGV do own[ARGV[i]] = true end
+local count = 0
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')) do
+  local name = string.gsub(member, '^%+', '')
+  if not own[name] then
+    own[name] = true
+    count = count + 1
+  end
+end
+if count >= tonumber(limit) then return 0 end
+enter(KEYS[1], '+' .. id, till, till - now)
+return 1
 """)

@@ -38,8 +38,8 @@ _OF_REASON: Final[dict[EndReason, Promise]] = {
     EndReason.UNDECODABLE: _("Your session has ended because it could not be read any more."),
 }
 
-_TOLD: Final = {status.value: status for status in (SessionStatus.EXPIRED, SessionStatus.ENDED, SessionStatus.LOST)}
-"""What ``session_required`` may have put into the address."""
+_PAST: Final = {status.value: status for status in (SessionStatus.EXPIRED, SessionStatus.ENDED, SessionStatus.LOST)}
+"""What became of a session that was. ``session_required`` may have put one of these words into the address."""
 
 
 @register.simple_tag(takes_context=True)
@@ -59,12 +59,16 @@ def session_reason(context: Context) -> str:
 
 @register.inclusion_tag("typed_sessions/notice.html", takes_context=True)
 def session_notice(context: Context) -> dict[str, Any]:
-    """One sentence about a session that the visitor had, and nothing about one that is live, or never was."""
+    """One sentence about a session that the visitor had, and nothing about one that is live, or never was. It is said
+    once: the cookie of that session goes with the page.
+    """
     status, reason = _known(context)
+    if status in _PAST.values():
+        engine_of(_request_in(context)).is_told = True
     if status is SessionStatus.FRESH:
         # The cookie went with the redirect. The address is anybody's to write: no word of it gets into the page.
-        status = _TOLD.get(_request_in(context).GET.get(PARAMETER, ""), status)
-    notice = _OF_STATUS.get(status) if reason is None else _OF_REASON[reason]
+        status = _PAST.get(_request_in(context).GET.get(PARAMETER, ""), status)
+    notice = _OF_REASON[reason] if reason in _OF_REASON else _OF_STATUS.get(status)
     return {"notice": notice, "status": status.value, "reason": reason.value if reason else ""}
 
 

@@ -31,8 +31,8 @@ from ..exceptions import UnreadableRecord
 from ..formats import JSON, Format
 from ..states import EndReason, SessionMode
 from ..stores import wire
-from ..stores.base import Conflict, Gone, Outcome, Saved, Store
-from ..stores.record import FORMAT, GRACE, Client, Lease, Record, Tombstone, new_nonce
+from ..stores.base import Claim, Conflict, Gone, Outcome, Overdue, Saved, Store
+from ..stores.record import FORMAT, GRACE, LINGER, TOMBSTONE_LIFE, Client, Lease, Record, Tombstone, new_nonce
 
 T = TypeVar("T")
 
@@ -41,6 +41,11 @@ Plant = Callable[[str, bytes], None]
 
 DAY = 86_400
 CODECS = ("json", "msgpack")
+LEASE = 60
+LONG_OVER = GRACE + 60
+"""Seconds; whoever held the session in time has saved it by now."""
+RELEASED = 1_767_225_600
+"""2026-01-01: no clock that is set is before this."""
 
 
 # To make records with
@@ -118,6 +123,17 @@ def gone(outcome: Outcome) -> EndReason | None:
     return outcome.tombstone.reason if outcome.tombstone else None
 
 
+def claimed(found: Overdue) -> dict[str, Claim]:
+    """The claims by the ids of their sessions, of which each has one at most."""
+    claims = {claim.session_id: claim for claim in found.claims}
+    assert len(claims) == len(found.claims), found
+    return claims
+
+
+def nothing(found: Overdue) -> bool:
+    return not found.claims and not found.missed and found.is_all
+
+
 def buried(store: Store, session_id: str) -> EndReason:
     """Why a session ended that has left a tombstone."""
     there = store.load(session_id)
@@ -168,6 +184,15 @@ class AsyncVerbs(Store):
 
     def clear_expired(self, now: int) -> int:
         return self._ask(self._store.aclear_expired, now)
+
+    def claim_overdue(self, now: int, limit: int, lease: int) -> Overdue:
+        return self._ask(self._store.aclaim_overdue, now, limit, lease)
+
+    def settle(self, claims: Sequence[Claim], now: int) -> None:
+        self._ask(self._store.asettle, claims, now)
+
+    def time(self) -> int | None:
+        return self._ask(self._store.atime)
 
     def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
         return self._ask(self._store.anewest, now, limit, offset)
@@ -573,13 +598,12 @@ class StoreContract:
 
     # clear_expired
 
-    def test_s66_only_what_is_overdue_is_cleared(self, verbs: Store) -> None:
-        """A live session stays, and so does one that expired a moment ago; clearing again finds nothing."""
+    def test_s66_only_what_has_ended_is_cleared(self, verbs: Store) -> None:
+        """A live session stays, and so does one whose end nobody has announced; clearing again finds nothing."""
         now = clock.now()
-        live = created(verbs, new_record(verbs, user="7"))
-        overdue = created(verbs, new_record(verbs, expires=now - GRACE + 30))
-        created(verbs, new_record(verbs, expires=now - GRACE - 30))
-        assert verbs.clear_expired(now) == (1 if verbs.lists_sessions else 0)
+        live, overdue = created(verbs, new_record(verbs, user="7")), self._overdue(verbs, user="7")
+        verbs.end(created(verbs, new_record(verbs, user="7")).id, EndReason.LOGGED_OUT, now - 2 * TOMBSTONE_LIFE)
+        verbs.clear_expired(now)
         assert verbs.clear_expired(now) == 0
         assert (verbs.load(live.id), verbs.load(overdue.id)) == (live, overdue)
         self._listed(verbs, now, live)
@@ -588,10 +612,175 @@ class StoreContract:
         """A session that was used after it was stored is judged by its new expiry."""
         now = clock.now()
         record = created(verbs, new_record(verbs, user="7", expires=now + 60))
-        verbs.touch(record, now, now + 2 * GRACE)
-        verbs.clear_expired(now + GRACE + 61)
+        verbs.touch(record, now, now + 2 * LINGER)
+        verbs.clear_expired(now + LINGER + 61)
         assert isinstance(verbs.load(record.id), Record)
         self._listed(verbs, now, record)
+
+    # claim_overdue and settle
+
+    def test_what_is_over_is_claimed_with_its_last_state(self, verbs: Store) -> None:
+        """A claim has the session as it was last, and which timeout it has reached."""
+        idle = self._overdue(verbs)
+        absolute = self._overdue(verbs, until=clock.now() - LONG_OVER)
+        last = saved(verbs.save(next_save(idle, bag=fields(verbs.format, theirs=1)), idle))
+        found = verbs.claim_overdue(clock.now(), 10, LEASE)
+        assert (found.missed, found.is_all) == (0, True)
+        if not verbs.lists_sessions:
+            assert not found.claims
+            return
+        reasons = {last.id: EndReason.EXPIRED_IDLE, absolute.id: EndReason.EXPIRED_ABSOLUTE}
+        assert {claim.session_id: claim.reason for claim in found.claims} == reasons
+        assert {claim.session_id: claim.record for claim in found.claims} == {last.id: last, absolute.id: absolute}
+
+    def test_r33_only_what_is_over_is_claimed(self, verbs: Store) -> None:
+        """Nobody is told of the end of a session that lives, that a request may still save, or that was ended."""
+        now = clock.now()
+        live = created(verbs, new_record(verbs, user="7"))
+        late = created(verbs, new_record(verbs, expires=now - GRACE + 1))
+        verbs.end(self._overdue(verbs).id, EndReason.LOGGED_OUT, now)
+        assert not verbs.claim_overdue(now, 10, LEASE).claims
+        assert (verbs.load(live.id), verbs.load(late.id)) == (live, late)
+        assert list(claimed(verbs.claim_overdue(now + 2, 10, LEASE))) == [late.id] * verbs.lists_sessions
+        assert verbs.load(live.id) == live
+
+    def test_r25_session_in_use_is_not_claimed(self, verbs: Store) -> None:
+        """A session that was touched or saved after it was stored is judged by its new expiry."""
+        now = clock.now()
+        touched, other = self._overdue(verbs), self._overdue(verbs)
+        verbs.touch(touched, now, now + DAY)
+        verbs.save(next_save(other, seen=now, expires=now + DAY), other)
+        assert not verbs.claim_overdue(now, 10, LEASE).claims
+        assert isinstance(verbs.load(touched.id), Record)
+        assert isinstance(verbs.load(other.id), Record)
+
+    def test_claimed_session_has_ended(self, verbs: Store) -> None:
+        """From the moment it is claimed nothing brings a session back, and whoever asks is told why it ended."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        record = self._overdue(verbs, user="7")
+        verbs.claim_overdue(now, 10, LEASE)
+        assert buried(verbs, record.id) is EndReason.EXPIRED_IDLE
+        assert list(verbs.load_many([record.id])) == []
+        assert verbs.create(record) is False
+        assert gone(verbs.save(next_save(record), record)) is EndReason.EXPIRED_IDLE
+        assert gone(verbs.save(record, record)) is EndReason.EXPIRED_IDLE
+        assert verbs.touch(record, now, now + DAY) is False
+        assert gone(verbs.replace(successor(record), record)) is EndReason.EXPIRED_IDLE
+        assert verbs.end(record.id, EndReason.LOGGED_OUT, now) is None
+        assert verbs.end(record.id, EndReason.LOGGED_OUT, now, "7") is None
+        assert buried(verbs, record.id) is EndReason.EXPIRED_IDLE
+        self._listed(verbs, now - DAY)
+
+    def test_r34_nobody_else_gets_what_is_claimed(self, verbs: Store) -> None:
+        """Until the lease is over a session is given out once; what nobody has announced by then is given out again,
+        with the same last state.
+        """
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        record = self._overdue(verbs)
+        for round in range(3):
+            again = now + round * (LEASE + 1)
+            claim = claimed(verbs.claim_overdue(again, 10, LEASE))[record.id]
+            assert (claim.record, claim.reason) == (record, EndReason.EXPIRED_IDLE)
+            for later in (0, 1, LEASE - 1):
+                assert not verbs.claim_overdue(again + later, 10, LEASE).claims
+        assert isinstance(verbs.load(record.id), Tombstone)
+
+    def test_r34_what_is_settled_is_not_given_out_again(self, verbs: Store) -> None:
+        """Whose end is announced leaves nothing that could be claimed, listed or opened."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        record = self._overdue(verbs, user="7", modified=now - 100 * DAY)
+        found = verbs.claim_overdue(now, 10, LEASE)
+        for _ in range(2):
+            verbs.settle(found.claims, now)
+            assert not verbs.claim_overdue(now + 2 * LEASE, 10, LEASE).claims
+        assert verbs.load(record.id) is None
+        self._listed(verbs, now - DAY)
+
+    def test_young_token_is_told_of_the_end(self, verbs: Store) -> None:
+        """Where a token could be taken for one that must open something, a tombstone stays until it cannot."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        record = self._overdue(verbs, modified=now - 3600)
+        verbs.settle(verbs.claim_overdue(now, 10, LEASE).claims, now)
+        verbs.clear_expired(now + DAY)
+        assert buried(verbs, record.id) is EndReason.EXPIRED_IDLE
+
+    def test_r34_claim_that_another_has_taken_over(self, verbs: Store) -> None:
+        """Who settles after the lease does not take the last state from the one who has the claim now."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        record = self._overdue(verbs)
+        first = verbs.claim_overdue(now, 10, LEASE)
+        later = now + LEASE + 1
+        second = verbs.claim_overdue(later, 10, LEASE)
+        verbs.settle(first.claims, later)
+        third = verbs.claim_overdue(later + LEASE + 1, 10, LEASE)
+        assert [claim.record for claim in (*second.claims, *third.claims)] == [record, record]
+        verbs.settle(third.claims, later)
+        assert not verbs.claim_overdue(later + DAY, 10, LEASE).claims
+
+    def test_s66_claims_come_in_batches(self, verbs: Store) -> None:
+        """No more are given out than were asked for, each once, and the last batch is known by itself."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        records = [self._overdue(verbs, user=user) for user in (None, "7", "7", "8", None)]
+        met: dict[str, Claim] = {}
+        for _ in range(5):
+            found = verbs.claim_overdue(now, 2, LEASE)
+            assert len(found.claims) <= 2
+            assert not claimed(found).keys() & met.keys()
+            met.update(claimed(found))
+            verbs.settle(found.claims, now)
+            if found.is_all:
+                break
+        assert found.is_all
+        assert {session_id: claim.record for session_id, claim in met.items()} == {one.id: one for one in records}
+        assert nothing(verbs.claim_overdue(now, 2, LEASE))
+
+    def test_clearing_leaves_what_is_claimed(self, verbs: Store) -> None:
+        """Whoever clears up while an end is announced takes nothing from the one who announces it."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        record = self._overdue(verbs)
+        verbs.claim_overdue(now, 10, LEASE)
+        verbs.clear_expired(now)
+        [claim] = verbs.claim_overdue(now + LEASE + 1, 10, LEASE).claims
+        assert claim.record == record
+
+    def test_settling_nothing(self, verbs: Store) -> None:
+        """No claims are settled by doing nothing, and what is gone meanwhile is no error."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        verbs.settle((), now)
+        self._overdue(verbs)
+        found = verbs.claim_overdue(now, 10, LEASE)
+        verbs.settle(found.claims, now)
+        verbs.clear_expired(now + 1000 * DAY)
+        verbs.settle(found.claims, now + 1000 * DAY)
+        assert not verbs.claim_overdue(now + 1000 * DAY, 10, LEASE).claims
+
+    def _overdue(self, verbs: Store, **changes: Any) -> Record:
+        """A session that was not used for long enough, but not for so long that it was forgotten."""
+        expires = clock.now() - LONG_OVER
+        return created(verbs, full_record(verbs, **{"expires": expires, "mode": SessionMode.TEMP, **changes}))
+
+    # time
+
+    def test_time_is_that_of_all(self, verbs: Store) -> None:
+        """A store whose clock all machines share answers in seconds since the epoch; another has none."""
+        times = [verbs.time() for _ in range(2)]
+        assert times == [None, None] or all(isinstance(one, int) and one > RELEASED for one in times)
 
     # Both formats
 
@@ -612,6 +801,24 @@ class StoreContract:
             new = successor(rotated, data=fields(verbs.format), bag=fields(verbs.format))
             assert saved(verbs.replace(new, rotated)) == verbs.load(new.id) == new
             assert verbs.end(ended.id, EndReason.LOGGED_OUT, now) == ended
+
+    @pytest.mark.parametrize("codecs", [CODECS, CODECS[::-1]], ids=["to msgpack", "to json"])
+    def test_changing_codec_loses_no_claim(self, verbs: Store, codecs: tuple[str, str]) -> None:
+        """Sessions that were stored, and ends that were claimed, before CODEC changed are announced after it."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        with _codec(codecs[0]):
+            first = self._overdue(verbs)
+            verbs.claim_overdue(now, 10, LEASE)
+            second = self._overdue(verbs)
+        with _codec(codecs[1]):
+            found = verbs.claim_overdue(now + LEASE + 1, 10, LEASE)
+            records = {session_id: claim.record for session_id, claim in claimed(found).items()}
+            assert records == {first.id: first, second.id: second}
+            assert buried(verbs, first.id) is EndReason.EXPIRED_IDLE
+            verbs.settle(found.claims, now)
+            assert not verbs.claim_overdue(now + DAY, 10, LEASE).claims
 
 
 def _codec(name: str) -> override_settings:
@@ -693,6 +900,25 @@ class ValueStoreContract(StoreContract):
         for session_id, value in zip(ids, values, strict=True):
             plant(session_id, value)
         assert list(verbs.load_many([ids[0], first.id, *ids[1:], last.id])) == [first, last]
+
+    @pytest.mark.parametrize("value", UNREADABLE_VALUES.values(), ids=UNREADABLE_VALUES)
+    def test_end_of_an_unreadable_value_is_claimed(self, verbs: Store, plant: Plant, value: bytes) -> None:
+        """What takes the place of a record is over when that would have been, without a last state, and stops nobody
+        from getting the others.
+        """
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        damaged, whole = self._overdue(verbs, user="7"), self._overdue(verbs)
+        plant(damaged.id, value)
+        found = verbs.claim_overdue(now, 10, LEASE)
+        told = {session_id: (claim.reason, claim.record) for session_id, claim in claimed(found).items()}
+        assert told == {damaged.id: (EndReason.UNDECODABLE, None), whole.id: (EndReason.EXPIRED_IDLE, whole)}
+        assert buried(verbs, damaged.id) is EndReason.UNDECODABLE
+        assert claimed(verbs.claim_overdue(now + LEASE + 1, 10, LEASE)).keys() == told.keys()
+        verbs.settle(found.claims, now + LEASE + 1)
+        verbs.settle(verbs.claim_overdue(now + 3 * LEASE, 10, LEASE).claims, now + 3 * LEASE)
+        assert nothing(verbs.claim_overdue(now + DAY, 10, LEASE))
 
     def test_readable_value_is_a_record(self, verbs: Store, plant: Plant) -> None:
         """What is planted where a record would be is read as one: else the tests of unreadable values show nothing."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
 
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from ... import clock
 from ...exceptions import StoreUnavailable
@@ -70,12 +70,11 @@ class _Reaper:
 
     def reap_whatever_happens(self, every: int) -> None:
         """A store that is down is no reason to stop: nobody would start again when it is back."""
-        close_old_connections()  # as before a request; a database may have been restarted
+        _close_old_connections()
         try:
             self.reap(is_told_always=self._out.verbosity >= 2)
         except (StoreUnavailable, DatabaseError, InterfaceError) as error:
             logger.warning("Expired sessions are not announced, and will be tried again in %s s: %s", every, error)
-            self._out.note(f"The store does not answer; trying again in {every} s: {error}")
 
     def reap(self, is_told_always: bool) -> None:
         """Batch after batch, until nothing is left, or the limit reached, or somebody wants it to stop."""
@@ -99,6 +98,13 @@ class _Reaper:
         else:
             said = (f"{done[name]:,} {what}" for name, what in _TOLD.items() if done[name] or name == "ended")
             self._out.line(f"{', '.join(said)}.")
+
+
+def _close_old_connections() -> None:
+    """As before a request: a database may have been restarted."""
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 @contextmanager
