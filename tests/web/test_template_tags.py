@@ -91,6 +91,31 @@ def test_s47_page_varies(browser: Browser, clock: Clock, status: str, text: str)
     assert "Cookie" not in browser.visit(shows("{% load typed_sessions %}hello"))["Vary"]
 
 
+@pytest.mark.parametrize("remember", [False, True])
+def test_notice_is_given_once(browser: Browser, user: User, clock: Clock, remember: bool) -> None:
+    """The page that tells it takes the cookies of that session away, and the next one has nothing to tell; status and
+    reason alone take nothing away.
+    """
+    browser.visit(sign_in(user, remember))
+    clock.advance(30 * 86_400)
+    for _ in range(2):
+        assert browser.visit(shows(WORDS)).text == "expired|expired_idle"
+    answer = browser.visit(shows(NOTICE))
+    assert notice(answer) == SAID["expired"][1]
+    assert answer["Cache-Control"] == "private, no-store"
+    assert not {"ss-id", "ss-pid", "ss-opt"} & {*browser.cookies}
+    assert notice(browser.visit(shows(NOTICE))) == ""
+
+
+def test_live_session_keeps_its_cookies(browser: Browser, user: User) -> None:
+    """A page with nothing to tell takes no cookie away."""
+    browser.visit(sign_in(user, remember=True))
+    cookies = dict(browser.cookies)
+    assert notice(browser.visit(shows(NOTICE))) == ""
+    assert browser.cookies == cookies
+    assert browser.visit(shows(WORDS)).text == "live|"
+
+
 def test_page_that_is_rendered_later(browser: Browser, settings: Settings, tmp_path: Any) -> None:
     """A template response, whose request is not among its variables, tells the same, and varies as well."""
     (tmp_path / "page.html").write_text(NOTICE + WORDS)
@@ -136,17 +161,20 @@ def test_s59_user_who_is_not_let_in_any_more(browser: Browser, user: User) -> No
 
 # Sentences
 
+ENDS = [reason for reason in EndReason if reason is not EndReason.LOST]
+"""A session that is lost has not ended."""
+
 
 def test_each_reason_has_its_sentence() -> None:
     """Whatever a session can end for, and whatever can become of it, is said in a sentence that is translated."""
-    assert {*tags._OF_REASON} == {*EndReason}
+    assert {*tags._OF_REASON} == {*ENDS}
     assert {*tags._OF_STATUS} == {*SessionStatus} - {SessionStatus.FRESH, SessionStatus.LIVE, SessionStatus.REJECTED}
     said = [str(sentence) for sentence in (*tags._OF_REASON.values(), *tags._OF_STATUS.values())]
     assert len({*said}) == len(said)
     assert all(sentence.startswith("Your session ") and sentence.endswith(".") for sentence in said)
 
 
-@pytest.mark.parametrize("reason", EndReason)
+@pytest.mark.parametrize("reason", ENDS)
 def test_each_end_is_told(browser: Browser, reason: EndReason) -> None:
     """Whoever comes with the token of a session that has ended reads why."""
     browser.visit(put_in_cart())
@@ -221,8 +249,12 @@ def test_word_that_session_required_gives(browser: Browser, user: User) -> None:
 
 @pytest.mark.hasty
 @pytest.mark.parametrize("engine", ["redis"], indirect=True)
-def test_r02_store_is_down(browser: Browser, valkey: RedisServer, verbs: Verbs) -> None:
+@pytest.mark.parametrize("on_store_error", ["error", "anonymous"])
+def test_r02_store_is_down(
+    browser: Browser, configure: Configure, valkey: RedisServer, verbs: Verbs, on_store_error: str
+) -> None:
     """Without its store the page says so, once it has waited for it, and keeps the cookies."""
+    configure(ON_STORE_ERROR=on_store_error)
     browser.visit(put_in_cart())
     cookies = dict(browser.cookies)
     valkey.kill()

@@ -237,7 +237,7 @@ def test_session_of_this_very_request(browser: Browser) -> None:
 
 def test_refused_visitor_costs_no_write(browser: Browser, clock: Clock, verbs: Verbs) -> None:
     """For whoever is sent away the store is asked once, and no session begins."""
-    browser = arrive("lost", browser, clock)
+    browser = arrive("ended", browser, clock)
     verbs.take()
     assert browser.visit(session_required(nothing)).ours == {}
     assert verbs.take() == ["load"]
