@@ -126,6 +126,7 @@ class DatabaseStore(Store):
                 return None
             with _store_errors():
                 if self._as_it_was(last).update(**_buried(reason, now, outlives(last, reason, now))):
+                    self._places.left(self.alias, last.seen, last.id)
                     return last
             # Somebody saved in between; what is ended must be the last state.
 

@@ -19,6 +19,8 @@ LIFE = 60
 class Place(NamedTuple):
     """The last entry of a step, in the order of the list."""
 
+    rank: int
+    """How many entries there are up to it, and with it."""
     seen: int
     session_id: str
 
@@ -34,26 +36,33 @@ class Places:
 
     def page(self, live: QuerySet[Any], now: int, limit: int, offset: int) -> list[str]:
         """Ids of ``live`` sessions, the one last used first, without the first ``offset`` of them."""
-        if offset >= STEP:
-            places = self._way(live, now, offset // STEP)
-            if places:
-                live = _behind(live, places[-1])
-                offset -= STEP * len(places)
+        place = self._before(offset, live, now) if offset >= STEP else None
+        if place:
+            live = _behind(live, place)
+            offset -= place.rank
         return list(_in_order(live).values_list("pk", flat=True)[offset : offset + limit])
 
-    def _way(self, live: QuerySet[Any], now: int, steps: int) -> tuple[Place, ...]:
-        """The ends of the first ``steps`` steps, or of as many as there are."""
+    def left(self, alias: str, seen: int, session_id: str) -> None:
+        """A session has ended: who ends one after the other and goes on from where they were must miss none."""
+        begun, places = self._known.get(alias, (0, ()))
+        if places:
+            behind = [(place.seen, place.session_id) <= (seen, session_id) for place in places]
+            pairs = zip(places, behind, strict=True)
+            self._known[alias] = begun, tuple(place._replace(rank=place.rank - is_behind) for place, is_behind in pairs)
+
+    def _before(self, offset: int, live: QuerySet[Any], now: int) -> Place | None:
+        """The last place that is not beyond ``offset``, if the list is as long as a step."""
         begun, places = self._known.get(live.db, (now, ()))
         if not 0 <= now - begun < LIFE:
             begun, places = now, ()
-        while len(places) < steps:
+        while (places[-1].rank if places else 0) + STEP <= offset:
             rest = _in_order(_behind(live, places[-1]) if places else live)
             found = list(rest.values_list("seen", "pk")[STEP - 1 : STEP])
             if not found:
                 break
-            places = (*places, Place(*found[0]))
+            places = (*places, Place((places[-1].rank if places else 0) + STEP, *found[0]))
         self._known[live.db] = begun, places
-        return places[:steps]
+        return next((place for place in reversed(places) if place.rank <= offset), None)
 
 
 def _in_order(live: QuerySet[Any]) -> QuerySet[Any]:
