@@ -114,10 +114,11 @@ def _clock_of(store: Store, session_id: str) -> tuple[int, str]:
     return record.seen, record.id
 
 
-def test_r19_who_ends_all_but_some_misses_none(rows: DatabaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_r19_who_ends_all_but_some_misses_none(rows: DatabaseStore) -> None:
     """Going on behind those that were left alone, while others end, passes over nothing, also when the way is new."""
     ids, now = _listed(rows, 60), clock.now()
     kept, done, passed_over = set(ids[::3]), list[str](), 0
+    rows.newest(now, 1, 59)
     while page := rows.newest(now, 4, passed_over):
         done += page
         passed_over += len(kept.intersection(page))
@@ -138,7 +139,7 @@ def test_way_is_gone_anew_after_a_minute(rows: DatabaseStore, passed: int) -> No
     assert list(rows.newest(now + passed, 3, 20)) == ids[17:20]
 
 
-def test_each_database_has_a_list_of_its_own(rows: DatabaseStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_database_has_a_list_of_its_own(rows: DatabaseStore) -> None:
     """The way through one database is not taken for that through another."""
     ids, now = _listed(rows, 12), clock.now()
     rows.newest(now, 3, 10)
