@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 
-from tests.commands.conftest import Run, id_of
+from tests.commands.conftest import UNKNOWN, Run, id_of
 from tests.engines.rows import UseEngine
 from tests.web.browser import Browser
 from tests.web.signing import put_in_cart
@@ -160,6 +160,7 @@ def test_s04_ids_that_are_tokens(run: Run, configure: Callable[..., None], visit
     assert browser.token not in str(listed)
     assert run("show", listed["id"], "--json").json["id"] == listed["id"]
     assert browser.token not in run("show", listed["id"]).out
+    assert run("show", UNKNOWN).code == 1
     assert run("end", listed["id"]).code == 0
     assert [live_sessions.get(each.token) is None for each in (browser, other)] == [True, False]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from django.conf import settings as django_settings
 from django.core import checks as django_checks
+from django.core.exceptions import ImproperlyConfigured
 
 from .. import clock
 from ..exceptions import StoreUnavailable
@@ -28,8 +29,8 @@ def examine(
     yield from run(Check("settings", _settings))
     try:
         there = store()
-    except StoreUnavailable as error:
-        yield from fail("store", f"does not answer: {error}", _REACH)
+    except ImproperlyConfigured as error:
+        yield from fail("store", f"cannot be asked: {error}", "Correct SESSION_ENGINE.")
         return
     looking = inspection(there, progress)
     for check in (*_of_every_store(there, looking), *(looking.checks(mend) if looking else ())):

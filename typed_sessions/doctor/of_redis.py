@@ -131,7 +131,14 @@ class RedisInspection(Inspection):
         if trouble.mended == trouble.count:
             return [Finding(name, Level.OK, f"{found}; all of them are mended", advice)]
         if self._mends:
-            return [Finding(name, Level.WARNING, f"{found}; {trouble.mended} of them are mended", "Try once more.")]
+            return [
+                Finding(
+                    name,
+                    Level.WARNING,
+                    f"{found}; {trouble.mended} of them are mended",
+                    "See that the connection's user may write, and try once more.",
+                )
+            ]
         return [Finding(name, Level.WARNING, found, f"Run 'typed_sessions doctor --repair'. {advice}".strip())]
 
 

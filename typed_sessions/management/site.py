@@ -23,7 +23,10 @@ _PAGE = 1000
 
 def engine() -> SessionStore:
     """Raises ``ImproperlyConfigured`` for an engine that is none of ours."""
-    found = import_module(django_settings.SESSION_ENGINE).SessionStore()
+    try:
+        found = import_module(django_settings.SESSION_ENGINE).SessionStore()
+    except (ImportError, AttributeError):
+        found = None
     if isinstance(found, SessionStore):
         return found
     raise ImproperlyConfigured(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import clock, conf
-from ..exceptions import UnreadableRecord
+from ..exceptions import StoreUnavailable, UnreadableRecord
 from ..tokens import is_well_formed
 from . import wire
 from .record import GRACE, LINGER, TOMBSTONE_LIFE, Record, Tombstone
@@ -133,7 +133,7 @@ class RedisInspection:
         lives = self._pipelined([("TTL", key) for key in keys])
         for key, life in zip(keys, lives, strict=True):
             if life == -1:
-                survey.immortal.note(key, self._mends and self._make_mortal(key))
+                survey.immortal.note(key, self._mended(self._make_mortal, key))
 
     def _make_mortal(self, key: str) -> bool:
         return bool(self._ask("EVAL", _MAKE_MORTAL, 1, key, self._due_life(key)))
@@ -173,8 +173,11 @@ class RedisInspection:
         # Again, as sessions begin and end while they are looked at.
         suspects = self._unindexed(self._again(self._unindexed(records)))
         for record in suspects:
-            # Writes the index, and nothing else, as the record has these clocks already.
-            survey.unindexed.note(record.id, self._mends and self._store.touch(record, record.seen, record.expires))
+            survey.unindexed.note(record.id, self._mended(self._index, record))
+
+    def _index(self, record: Record) -> bool:
+        """A touch writes the index, and nothing else, if the record has its clocks already."""
+        return self._store.touch(record, record.seen, record.expires)
 
     def _again(self, records: Sequence[Record]) -> Sequence[Record]:
         return self._store.load_many([record.id for record in records]) if records else ()
@@ -197,7 +200,7 @@ class RedisInspection:
             cursor, members = reply[0], [_text(member) for member in _flat(reply[1])[::2]]
             survey.entries += len(members)
             for member in self._dangling(key, self._dangling(key, members)):
-                survey.dangling.note(member, self._mends and self._ask("ZREM", key, member))
+                survey.dangling.note(member, self._mended(self._ask, "ZREM", key, member))
             if not int(cursor):
                 return
 
@@ -217,6 +220,13 @@ class RedisInspection:
         if not isinstance(head, bytes) or not head:
             return False
         return (b"seen" in head) is (key != self._claimed)
+
+    def _mended(self, mend: Callable[..., object], *args: object) -> bool:
+        """Whether ``mend`` has done something; who is not allowed to may still look at the rest."""
+        try:
+            return self._mends and bool(mend(*args))
+        except StoreUnavailable:
+            return False
 
     # The connection
 
