@@ -10,6 +10,7 @@ from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.urls import path
 
 from tests.sessions import CartLine, ShopSession
+from tests.web import urls
 from typed_sessions import SessionStatus, TypedRequest
 from typed_sessions.auth import login
 
@@ -81,4 +82,4 @@ def page(request: Request, name: str) -> HttpResponse:
     return JsonResponse(found)
 
 
-urlpatterns = [path("<slug:name>/", page)]
+urlpatterns = [*urls.urlpatterns, path("<slug:name>/", page)]

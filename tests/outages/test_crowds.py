@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
 import pytest
 from django.db import connections
@@ -15,16 +13,15 @@ from redis.exceptions import OutOfMemoryError
 
 from tests.engines.rows import UseEngine
 from tests.outages.conftest import NewCrowd
-from tests.outages.shop import found_in
-from tests.outages.visitors import Crowd, Journal
+from tests.outages.expected import VISITORS, expect_every_key_to_end, expect_what_was_acknowledged, losses_told
+from tests.outages.visitors import Journal
 from tests.servers.postgres import PostgresServer
 from tests.servers.redis import RedisServer
 from tests.stores.tools import keys
-from typed_sessions import live_sessions, signals, urn
+from typed_sessions import urn
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
-VISITORS = 200
 FILLER, ROOM = "x" * 2000, 200_000
 
 Fault = Callable[[RedisServer, Journal], None]
@@ -73,35 +70,6 @@ def fault(request: pytest.FixtureRequest, valkey: RedisServer) -> Iterator[Fault
     valkey.run("CONFIG", "SET", "maxmemory", 0, "maxmemory-policy", "noeviction")
 
 
-@contextmanager
-def losses_told(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """The ids of lost sessions, as `on_lost` tells them; and that the log does so too."""
-    told: list[str] = []
-
-    def hear(session_id: str, **_: Any) -> None:
-        told.append(session_id)
-
-    caplog.clear()
-    signals.on_lost.connect(hear)
-    try:
-        with caplog.at_level(logging.WARNING, "typed_sessions"):
-            yield told
-    finally:
-        signals.on_lost.disconnect(hear)
-    lines = [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING]
-    for session_id in told:
-        assert len([line for line in lines if session_id in line and "lost" in line]) == 1, session_id
-
-
-def expect_what_was_acknowledged(crowd: Crowd) -> None:
-    """Read past the site, every session holds what the journal says."""
-    for visitor in crowd.visitors:
-        known = crowd.journal.knowledge_of(visitor.number)
-        session = live_sessions.get(visitor.session_id)
-        assert known.agrees_with(found_in(session, session.gift_note)), (visitor, known)
-        assert known.user == visitor.known.user
-
-
 def test_r38_nobody_loses_a_thing(
     fault: Fault, new_crowd: NewCrowd, use_engine: UseEngine, valkey: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -113,6 +81,7 @@ def test_r38_nobody_loses_a_thing(
         fault(valkey, journal)
     assert told == []
     expect_what_was_acknowledged(crowd)
+    expect_every_key_to_end(valkey)
 
 
 @pytest.mark.parametrize("row", ["db", "cached_db"])
@@ -148,3 +117,4 @@ def test_r11_every_loss_is_told(
     assert journal.count("lost") > VISITORS / 10
     assert Counter(told) == Counter(journal.of("lost"))
     expect_what_was_acknowledged(crowd)
+    expect_every_key_to_end(valkey)
