@@ -8,6 +8,7 @@ from importlib import import_module
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.models import User
 
 from tests.engines.rows import UseEngine
 from tests.outages.conftest import NewServer, SignedIn
@@ -41,7 +42,7 @@ def small(new_server: NewServer, use_engine: UseEngine) -> Callable[[str], Redis
 
 
 def sign_in_again(request: Request) -> None:
-    assert request.user.is_authenticated
+    assert isinstance(request.user, User)
     login(request, request.user)
 
 
