@@ -14,7 +14,7 @@ from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import Model
 
-from . import clock, hooks
+from . import clock, hooks, telemetry
 from .backends import patience, records
 from .backends.base import SessionStore
 from .backends.endings import ending
@@ -168,6 +168,7 @@ class LiveSessions:
             if found is None and is_well_formed(session_id):
                 with suppress(UnreadableRecord):
                     found = yield Step(store.load, store.aload, (session_id,))
+                    telemetry.counters.add("reads")
             if not (isinstance(found, Record) and found.is_live(clock.now())):
                 return None
             copy = engine.copy_of(found)
@@ -180,7 +181,9 @@ class LiveSessions:
             records.refuse_too_large(record, store.format)
             outcome = yield Step(store.save, store.asave, (record, found))
             if isinstance(outcome, Saved):
+                telemetry.counters.add("writes")
                 return _attached(session, record)
+            telemetry.counters.add("conflicts", times=int(isinstance(outcome, Conflict)))
             found = outcome.record if isinstance(outcome, Conflict) else outcome.tombstone
         raise StoreUnavailable(f"Session {session_id}: for {patience.SECONDS} s other requests' saves came first")
 

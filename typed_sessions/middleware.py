@@ -22,7 +22,7 @@ from django.core.handlers.exception import response_for_exception
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
-from . import consent, transports, users
+from . import consent, telemetry, transports, users
 from .backends.base import SessionStore
 from .exceptions import InvalidSessionToken, SessionBusy, SessionConflict, SignInRefused, StoreUnavailable
 from .states import SessionStatus
@@ -159,6 +159,8 @@ def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) ->
     if response.streaming:
         # What closes it closes these first; a wrapped iterator would hide from the server that it is a file.
         response._resource_closers.append(session.late_changes())  # type: ignore[attr-defined]  # the stubs leave it out
+    if session.is_without_store:
+        response["Cache-Control"] = "no-store"  # the visitor may be somebody after all
     if accessed or tells or session.is_looked_at:
         transports.vary(request, response, tells, session.facts.is_authenticated)
     return response
@@ -212,6 +214,7 @@ def _answer(error: Exception) -> HttpResponseBase:
 
 
 def _unavailable(error: Exception) -> HttpResponse:
+    telemetry.counters.add("unavailable")
     logger.error("%s", error)
     return _later("The session store does not answer. Please try again.")
 

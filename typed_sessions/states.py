@@ -47,7 +47,7 @@ class EndReason(str, Enum):
     ROTATED = "rotated"
     UNDECODABLE = "undecodable"
     LOST = "lost"
-    """Nobody has ended it: its visitor came, and the store did not have it. Told by ``on_lost``, not by ``on_ended``."""
+    """Nobody has ended it: its visitor came, and the store did not have it. Told by ``on_lost``, not ``on_ended``."""
 
     @property
     def status(self) -> SessionStatus:

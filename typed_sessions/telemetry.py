@@ -46,6 +46,8 @@ class Counters:
 
     def add(self, name: str, reason: str = "", times: int = 1) -> None:
         """Counts ``name``, one of ``NAMES``; ``reason`` is why, for sessions that ended."""
+        if not times:
+            return
         key = f"{name}.{reason}" if reason else name
         with self._lock:
             self._counts[key] += times

@@ -25,7 +25,8 @@ from typed_sessions.stores import scripts
 from typed_sessions.stores.base import Outcome, Store
 from typed_sessions.stores.cache import CacheStore
 from typed_sessions.stores.record import LONGEST_LEASE, Lease, Record
-from typed_sessions.stores.redis import Command, RedisStore
+from typed_sessions.stores.redis import RedisStore
+from typed_sessions.stores.scripts import Command
 from typed_sessions.testing.engines import Configure
 from typed_sessions.testing.stores import AsyncVerbs, buried, created, new_record, saved, successor
 

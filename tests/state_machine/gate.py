@@ -13,7 +13,8 @@ from typed_sessions.exceptions import StoreUnavailable
 from typed_sessions.models import StoredSession
 from typed_sessions.stores import cache, cached_database
 from typed_sessions.stores.byte_cache import ByteCache, byte_cache
-from typed_sessions.stores.redis import Command, RedisStore
+from typed_sessions.stores.redis import RedisStore
+from typed_sessions.stores.scripts import Command
 
 if TYPE_CHECKING:
     import pytest

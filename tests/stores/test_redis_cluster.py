@@ -20,7 +20,8 @@ from typed_sessions.redis_cluster import ClusterConnectionFactory
 from typed_sessions.stores import scripts
 from typed_sessions.stores.base import Store
 from typed_sessions.stores.record import Record
-from typed_sessions.stores.redis import Command, RedisStore
+from typed_sessions.stores.redis import RedisStore
+from typed_sessions.stores.scripts import Command
 from typed_sessions.testing.stores import (
     AsyncVerbs,
     buried,

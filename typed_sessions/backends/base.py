@@ -45,6 +45,7 @@ class SessionStore(SavedSession):
         self.accessed = True
         if self._copy is None:
             yield from self._opening()
+            self._refuse_change()
         self._facts.bag = self._opened.read_bag() if self._facts.bag is None else self._facts.bag
         self._issue(self.mode)
         self.modified = True

@@ -10,11 +10,13 @@ from django.contrib import auth
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from .. import clock, hooks, telemetry
+from .. import clock, conf, hooks, telemetry
 from ..codec import configured_codec
+from ..exceptions import StoreUnavailable
 from ..flows import Flow, Step, drive
 from ..session import TypedSession, attach
 from ..states import EndReason
+from ..stores.base import Store
 from ..stores.record import Record
 from . import revocations
 from .facts import Facts
@@ -35,7 +37,17 @@ def ending(
     last: Record | None = yield Step(engine.store.end, engine.store.aend, (session_id, reason, now, user))
     if last is not None:
         yield from telling(engine, last, last.overdue(now) or reason, request)
+    yield from spreading(engine.store, session_id)
     return last
+
+
+def spreading(store: Store, session_id: str) -> Flow[None]:
+    """Raises ``StoreUnavailable`` if a replica that takes over could bring back what has ended (``REPLICA_ACKS``)."""
+    if conf.settings().replica_acks and not (yield Step(store.has_spread, store.ahas_spread, (session_id,))):
+        raise StoreUnavailable(
+            f"Session {session_id} has ended, and fewer replicas have confirmed it than REPLICA_ACKS says, so that it "
+            "could come back if one of them took over now"
+        )
 
 
 def telling(engine: LoadedSession, last: Record, reason: EndReason, request: Any = None) -> Flow[None]:

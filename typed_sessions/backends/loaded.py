@@ -232,10 +232,10 @@ class LoadedSession(BoundSession):
             security_logger.warning("%s", error)
             self._found_nothing(SessionStatus.ENDED, EndReason.UNDECODABLE)
         except StoreUnavailable as error:
-            telemetry.counters.add("unavailable")
             self._facts.status = SessionStatus.UNAVAILABLE
             if not self._goes_on_without_store:
                 raise
+            telemetry.counters.add("unavailable")
             logger.error("The session is not there, and the request goes on without: %s", error)
             self._go_on_without()
         else:

@@ -23,6 +23,7 @@ from ..stores.base import Conflict, Gone, Outcome
 from ..stores.record import FORMAT, GRACE, Lease, Record, Tombstone
 from ..working_copy import Content, WorkingCopy
 from . import limits, patience, records, revocations
+from .endings import spreading
 from .owned import OwnedSession
 from .restrained import AS_STORED, Before
 
@@ -275,6 +276,7 @@ class SavedSession(OwnedSession):
             is_sign_in = self._authenticated_now
             if self._settled(outcome, record):
                 yield from self._telling_of_replacement(replaced)
+                yield from spreading(self.store, replaced.id)
                 if is_sign_in:
                     yield from self._taking_place(record)
                 return

@@ -154,6 +154,13 @@ class Store(ABC):
     def clear_expired(self, now: int) -> int:
         """Removes what is left of sessions that have ended, when its time is over. Answers how much that was."""
 
+    def has_spread(self, session_id: str) -> bool:
+        """Whether as many replicas as ``REPLICA_ACKS`` says know by now what became of the session."""
+        return True
+
+    async def ahas_spread(self, session_id: str) -> bool:
+        return await sync_to_async(self.has_spread)(session_id)
+
     def incarnation(self) -> str | None:
         """What changes when the store may have gone back in time; ``None`` if that cannot be known."""
         return None

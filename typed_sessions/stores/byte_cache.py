@@ -7,6 +7,7 @@ process that reads it (REQ-S67). Where the cache is django-redis, records go pas
 from __future__ import annotations
 
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from django.core.cache import BaseCache, caches
 
@@ -35,10 +36,25 @@ def _client_of(cache: BaseCache) -> Any:
     return getattr(cache, "client", None)
 
 
+_twins: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+"""Clients with limits of time, by the pool of the client that has none."""
+
+
+def _limited(client: Any) -> Any:
+    from .redis_connection import with_time_limits  # which needs what other caches do not
+
+    pool = getattr(client, "connection_pool", None)
+    if pool is None:
+        return client  # of a cluster, which is made with limits
+    if pool not in _twins:
+        _twins[pool] = with_time_limits(client)
+    return _twins[pool]
+
+
 class _RawRedis:
     def __init__(self, cache: BaseCache) -> None:
         self._make_key = cache.make_key
-        self._redis = _client_of(cache).get_client(write=True)
+        self._redis = _limited(_client_of(cache).get_client(write=True))
 
     def get(self, key: str) -> Any:
         return self._redis.get(self._make_key(key))

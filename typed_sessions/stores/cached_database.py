@@ -38,6 +38,10 @@ SLOW_WRITE = 2.0
 """Seconds; a write that took longer marks again, since its first mark may be over."""
 SLOW_READ = 1.0
 """Seconds; SLOW_WRITE + SLOW_READ must be less than MARK_LIFE, or an old copy could be added after the mark is over."""
+PATIENCE = 0.2
+"""Seconds; a cache that took longer to fail is not asked again for the same thing (REQ-R03)."""
+LEFT_ALONE = 1.0
+"""Seconds in which a cache that did not answer is not read."""
 COPY_LIFE = 60
 """Seconds; bounds what a write can hide that went past this store, such as SQL by hand."""
 
@@ -48,6 +52,7 @@ class CachedDatabaseStore(Store):
     def __init__(self, alias: str) -> None:
         self.alias = alias
         self._database = DatabaseStore()
+        self._left_alone_until = 0.0
 
     @property
     def is_provisional(self) -> bool:
@@ -151,7 +156,8 @@ class CachedDatabaseStore(Store):
 
     def _marked(self, session_id: str, write: Callable[[], T], ends: bool = False) -> T:
         # A copy that stays would go on signing people in, so a session is not ended before its copy is out of the way.
-        if not self._mark(session_id) and ends:
+        is_marked = self._mark(session_id)
+        if ends and not is_marked:
             raise StoreUnavailable(
                 f"Session {session_id} cannot be ended while the cache {self.alias!r} does not answer"
             )
@@ -162,7 +168,7 @@ class CachedDatabaseStore(Store):
             if self._is_in_transaction:
                 # Others see the write when the transaction ends, and nobody knows when that is.
                 transaction.on_commit(lambda: self._mark(session_id), using=self._database.alias)
-            elif time.monotonic() - begun > SLOW_WRITE:
+            elif is_marked and time.monotonic() - begun > SLOW_WRITE:
                 self._mark(session_id)
 
     def _mark(self, session_id: str) -> bool:
@@ -170,9 +176,12 @@ class CachedDatabaseStore(Store):
         key = urn(session_id)
         try:
             with store_errors(self.alias):
+                begun = time.monotonic()
                 try:
                     self._cache.set(key, MARK, MARK_LIFE)
                 except Exception:  # whatever kind of cache it is
+                    if time.monotonic() - begun > PATIENCE:
+                        raise
                     self._cache.delete(key)
         except StoreUnavailable as error:
             logger.warning("Session %s may be read as it was for %s seconds: %s", session_id, COPY_LIFE, error)
@@ -181,9 +190,12 @@ class CachedDatabaseStore(Store):
 
     def _quietly(self, ask: Callable[[], T], default: T) -> T:
         """A cache that is away costs a read of the database, not the request."""
+        if time.monotonic() < self._left_alone_until:
+            return default
         try:
             with store_errors(self.alias):
                 return ask()
         except StoreUnavailable as error:
             logger.warning("Sessions are read from the database alone: %s", error)
+            self._left_alone_until = time.monotonic() + LEFT_ALONE
             return default

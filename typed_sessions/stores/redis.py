@@ -6,37 +6,29 @@ the record by idempotent writes, and a replacement is taken back if its second h
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import cached_property
+from contextlib import suppress
 from typing import Any
 
 import msgspec
-from django.core.cache import InvalidCacheBackendError, caches
 from django.core.exceptions import ImproperlyConfigured
-from django_redis import get_redis_connection
-from django_redis.cache import RedisCache
-from django_redis.exceptions import ConnectionInterrupted
-from redis import ConnectionPool, Redis
 from redis.cluster import RedisCluster
-from redis.exceptions import MaxConnectionsError, NoScriptError, RedisClusterException, RedisError
-from redis.sentinel import SentinelConnectionPool
 
 from .. import clock, conf
-from ..conf import TIME_LIMITS
 from ..exceptions import StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
 from ..formats import JSON, format_of
 from ..states import EndReason
 from ..tokens import urn
 from . import scripts, wire
-from .async_redis import WAIT, AsyncClients
 from .base import Conflict, Gone, Outcome, Saved, Store
 from .record import FORMAT, GRACE, LINGER, TOMBSTONE_LIFE, Record, Tombstone
 from .redis_claims import RedisClaims
+from .redis_connection import store_errors
 from .scripts import Command
 
+ACKS_WITHIN = 0.3
+"""Seconds that replicas have to say that they have heard of an end."""
 INDEX_LAG = 60
 """Seconds that the index may lag behind a record that is saved again and again."""
 _SWEEP = 1000
@@ -44,12 +36,9 @@ _SWEEP = 1000
 
 
 class RedisStore(RedisClaims, Store):
-    """``alias`` names a cache of django-redis. Its ``KEY_PREFIX``, if any, goes in front of every key."""
+    """``alias`` names a cache of django-redis, of which the store takes the connection and the ``KEY_PREFIX``."""
 
-    def __init__(self, alias: str) -> None:
-        self.alias = alias
-        self._prefix = _prefix_of(alias)
-        self._async_clients = AsyncClients(lambda: self._client)
+    may_bring_back = True
 
     # The verbs
 
@@ -108,6 +97,29 @@ class RedisStore(RedisClaims, Store):
 
     async def amark_lost(self, session_id: str, now: int) -> bool:
         return await self._aexecute(self._mark_lost(session_id, now)) is not None
+
+    def has_spread(self, session_id: str) -> bool:
+        wanted = conf.settings().replica_acks
+        if not wanted or self._is_cluster:
+            return True
+        # Of what other connections have written, only a write of this one can tell: the end once more, in effect.
+        write = ("EVAL", scripts.AGAIN.source, 1, self._key(session_id))
+        with store_errors():
+            *_, heard = self._send_all(write, ("WAIT", wanted, int(ACKS_WITHIN * 1000)))
+        return int(heard) >= wanted
+
+    def incarnation(self) -> str | None:
+        try:
+            with store_errors():
+                found = self._client.info("server", **self._every_master)
+        except StoreUnavailable:
+            return None  # it may not be asked, or is away: then everybody else will be told
+        servers = [found] if "run_id" in found else found.values()
+        return " ".join(sorted(str(server["run_id"]) for server in servers))
+
+    @property
+    def _every_master(self) -> dict[str, Any]:
+        return {"target_nodes": RedisCluster.PRIMARIES} if self._is_cluster else {}
 
     def time(self) -> int | None:
         return int(self._execute(self._time()))
@@ -375,131 +387,6 @@ class RedisStore(RedisClaims, Store):
         if isinstance(value, str):
             raise ImproperlyConfigured(f"CACHES[{self.alias!r}] has decode_responses=True, and records are bytes.")
         return None if value is None else wire.decode(session_id, value)
-
-    # The connection
-
-    @cached_property
-    def _client(self) -> Any:
-        # Client and pool live as long as the process. write=True: a replica may not have heard of a sign-out yet.
-        with store_errors():
-            client = get_redis_connection(self.alias, write=True)
-        return client if isinstance(client, RedisCluster) else with_time_limits(client)
-
-    @cached_property
-    def _is_cluster(self) -> bool:
-        return isinstance(self._client, RedisCluster)
-
-    def _step(self, command: Command) -> Step:
-        return Step(self._execute, self._aexecute, (command,))
-
-    def _execute(self, command: Command) -> Any:
-        name, keys, args = command
-        try:
-            if isinstance(name, str):
-                return self._send(name, *keys, *args)
-            try:
-                return self._send("EVALSHA", name.sha, len(keys), *keys, *args)
-            except NoScriptError:
-                return self._send("EVAL", name.source, len(keys), *keys, *args)
-        except STORE_ERRORS as error:
-            raise unavailable(error) from error
-
-    def _send(self, *command: Any) -> Any:
-        """One command and its reply, without what a client does beyond that for commands of every kind."""
-        if self._is_cluster:
-            return self._client.execute_command(*command)
-        pool = self._client.connection_pool
-        connection = _wait_for_connection(pool)
-        try:
-            # Both disconnect if they fail half way, so that no reply is left for the next command (CVE-2023-28858). It
-            # has to be said: a connection of Sentinel does not by itself.
-            connection.send_command(*command)
-            return connection.read_response(disconnect_on_error=True)
-        finally:
-            pool.release(connection)
-
-    async def _aexecute(self, command: Command) -> Any:
-        name, keys, args = command
-        try:
-            send = self._async_clients.send
-            if isinstance(name, str):
-                return await send(name, *keys, *args)
-            try:
-                return await send("EVALSHA", name.sha, len(keys), *keys, *args)
-            except NoScriptError:
-                return await send("EVAL", name.source, len(keys), *keys, *args)
-        except STORE_ERRORS as error:
-            raise unavailable(error) from error
-
-    def _execute_each(self, name: str, keys: Sequence[str]) -> Sequence[Any]:
-        with store_errors():
-            pipeline = self._client.pipeline()
-            for key in keys:
-                pipeline.execute_command(name, key)
-            return list(pipeline.execute())
-
-    async def _aexecute_each(self, name: str, keys: Sequence[str]) -> Sequence[Any]:
-        with store_errors():
-            return await self._async_clients.send_each(name, keys)
-
-
-def _prefix_of(alias: str) -> str:
-    try:
-        cache = caches[alias]
-    except InvalidCacheBackendError as error:
-        raise ImproperlyConfigured(f"SESSION_CACHE_ALIAS is {alias!r}, and CACHES has no such entry.") from error
-    if not isinstance(cache, RedisCache):
-        raise ImproperlyConfigured(
-            f"The redis session engine needs django-redis: set CACHES[{alias!r}]['BACKEND'] to "
-            "'django_redis.cache.RedisCache', or SESSION_CACHE_ALIAS to a cache that has it."
-        )
-    return f"{cache.key_prefix}:" if cache.key_prefix else ""
-
-
-def _wait_for_connection(pool: Any) -> Any:
-    """A connection of ``pool``; one that has none free is waited for, as it is for a moment only."""
-    deadline = time.monotonic() + WAIT
-    while True:
-        try:
-            return pool.get_connection()
-        except MaxConnectionsError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.005)
-
-
-def with_time_limits(client: Any) -> Any:
-    """``client``, or its twin with a pool of its own if the project has set no time limits (REQ-R03).
-
-    The alias' own pool stays as it is, as what else the project keeps in this Redis may take its time. The pool of a
-    Sentinel cannot be made again, and takes the limits itself.
-    """
-    pool = client.connection_pool
-    if isinstance(pool, SentinelConnectionPool):
-        for limited in (pool, *(sentinel.connection_pool for sentinel in pool.sentinel_manager.sentinels)):
-            limited.connection_kwargs.update(TIME_LIMITS | limited.connection_kwargs)
-    if type(pool) is not ConnectionPool:
-        return client
-    missing = {name: limit for name, limit in TIME_LIMITS.items() if pool.connection_kwargs.get(name) is None}
-    if not missing:
-        return client
-    options = {**pool.connection_kwargs, **missing}
-    return Redis(connection_pool=ConnectionPool(pool.connection_class, pool.max_connections, **options))
-
-
-STORE_ERRORS = (RedisError, RedisClusterException, ConnectionInterrupted, OSError)
-
-
-@contextmanager
-def store_errors() -> Iterator[None]:
-    try:
-        yield
-    except STORE_ERRORS as error:
-        raise unavailable(error) from error
-
-
-def unavailable(error: BaseException) -> StoreUnavailable:
-    return StoreUnavailable(f"Redis did not do what was asked: {type(error).__name__}: {error}")
 
 
 def _tombstone(reason: EndReason, now: int | None = None, nonce: str = "") -> bytes:

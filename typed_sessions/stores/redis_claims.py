@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..exceptions import UnreadableRecord
-from ..flows import Flow, Step, adrive, drive
+from ..flows import Flow, adrive, drive
 from ..states import EndReason
 from ..tokens import urn
 from . import scripts, wire
 from .base import Claim, Overdue, tombstone_life
 from .record import FORMAT, GRACE, Record, Tombstone, new_nonce
+from .redis_connection import RedisConnection
 from .scripts import Command, Script
 
 _CLAIM_LIFE = 86_400
@@ -45,10 +46,8 @@ class _Found(NamedTuple):
         return (self.value or b"")[:_HEAD]
 
 
-class RedisClaims(ABC):
+class RedisClaims(RedisConnection, ABC):
     """The part of the Redis store that announcing needs."""
-
-    _prefix: str
 
     def claim_overdue(self, now: int, limit: int, lease: int) -> Overdue:
         return drive(self._claiming(now, limit, lease))
@@ -61,13 +60,6 @@ class RedisClaims(ABC):
 
     async def asettle(self, claims: Sequence[Claim], now: int) -> None:
         await adrive(self._settling(claims, now))
-
-    @property
-    @abstractmethod
-    def _is_cluster(self) -> bool: ...
-
-    @abstractmethod
-    def _step(self, command: Command) -> Step: ...
 
     @abstractmethod
     def _key(self, session_id: str) -> str: ...

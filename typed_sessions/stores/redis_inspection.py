@@ -16,7 +16,8 @@ from ..exceptions import StoreUnavailable, UnreadableRecord
 from ..tokens import is_well_formed
 from . import wire
 from .record import GRACE, LINGER, TOMBSTONE_LIFE, Record, Tombstone
-from .redis import RedisStore, store_errors
+from .redis import RedisStore
+from .redis_connection import store_errors
 from .scripts import Command
 
 _BATCH = 500
@@ -122,9 +123,7 @@ class RedisInspection:
             names = {key: key[len(self._root) :] for key in keys}
             self._look_at_lives(survey, keys)
             self._look_at_records(survey, [name for name in names.values() if is_well_formed(name)])
-            for key in keys:
-                if key in (self._by_seen, self._by_expiry, self._claimed) or key.startswith(self._users):
-                    self._look_at_entries(survey, key)
+            self._look_at_entries(survey, [key for key in keys if self._is_index(key)])
             done += len(keys)
             self._progress(done)
         return survey
@@ -183,37 +182,50 @@ class RedisInspection:
         return self._store.load_many([record.id for record in records]) if records else ()
 
     def _unindexed(self, records: Sequence[Record]) -> list[Record]:
-        asked, owners, now = [], [], clock.now()
-        for record in records:
-            # One that is overdue has nobody to list it for, but whoever announces its end.
-            live = (self._by_seen, *([self._users + record.user] if record.user else ())) if record.is_live(now) else ()
-            for key in (self._by_expiry, *live):
-                asked.append(("ZSCORE", key, record.id))
-                owners.append(record)
-        scores = self._pipelined(asked)
-        return list({owner.id: owner for owner, score in zip(owners, scores, strict=True) if score is None}.values())
+        now, lacking = clock.now(), set()
+        # One that is overdue has nobody to list it for, but whoever announces its end.
+        live = [record for record in records if record.is_live(now)]
+        for key, those in ((self._by_expiry, records), (self._by_seen, live)):
+            ids = [record.id for record in those]
+            scores = self._pipelined([("ZMSCORE", key, *ids)])[0] if ids else ()
+            lacking.update(session_id for session_id, score in zip(ids, scores, strict=True) if score is None)
+        owned = [record for record in live if record.user]
+        scores = self._pipelined([("ZSCORE", f"{self._users}{record.user}", record.id) for record in owned])
+        lacking.update(record.id for record, score in zip(owned, scores, strict=True) if score is None)
+        return [record for record in records if record.id in lacking]
 
-    def _look_at_entries(self, survey: Survey, key: str) -> None:
-        cursor: Any = 0
-        while True:
-            reply = self._ask("ZSCAN", key, cursor, "COUNT", _BATCH)
-            cursor, members = reply[0], [_text(member) for member in _flat(reply[1])[::2]]
-            survey.entries += len(members)
-            for member in self._dangling(key, self._dangling(key, members)):
+    def _is_index(self, key: str) -> bool:
+        return key in (self._by_seen, self._by_expiry, self._claimed) or key.startswith(self._users)
+
+    def _look_at_entries(self, survey: Survey, keys: Sequence[str]) -> None:
+        for entries in self._entries(keys):
+            survey.entries += len(entries)
+            for key, member in self._dangling(self._dangling(entries)):
                 survey.dangling.note(member, self._mended(self._ask, "ZREM", key, member))
-            if not int(cursor):
-                return
 
-    def _dangling(self, key: str, members: Sequence[str]) -> list[str]:
+    def _entries(self, keys: Sequence[str]) -> Iterator[list[tuple[str, str]]]:
+        """Keys and members; of most keys, which are those of users, there are few."""
+        cursors: dict[str, Any] = dict.fromkeys(keys, 0)
+        while cursors:
+            replies = self._pipelined([("ZSCAN", key, cursor, "COUNT", _BATCH) for key, cursor in cursors.items()])
+            pages = [(key, reply) for key, reply in zip(cursors, replies, strict=True) if not _is_error(reply)]
+            yield [(key, _text(member)) for key, (_, page) in pages for member in _flat(page)[::2]]
+            cursors = {key: cursor for key, (cursor, _) in pages if int(cursor)}
+
+    def _dangling(self, entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
         """The entries that are still there, and what they lead to is not.
 
         A user's key keeps those of expired sessions for a while, and nobody reads them.
         """
-        over = clock.now() if key.startswith(self._users) else 0
-        heads = self._pipelined([("GETRANGE", self._root + member, 0, _HEAD) for member in members])
-        gone = [member for member, head in zip(members, heads, strict=True) if not self._leads_to(key, head)]
-        scores = self._pipelined([("ZSCORE", key, member) for member in gone])
-        return [member for member, score in zip(gone, scores, strict=True) if score and float(score) > over]
+        heads = self._pipelined([("GETRANGE", self._root + member, 0, _HEAD) for _, member in entries])
+        gone = [entry for entry, head in zip(entries, heads, strict=True) if not self._leads_to(entry[0], head)]
+        scores = self._pipelined([("ZSCORE", *entry) for entry in gone])
+        now = clock.now()
+        return [
+            entry
+            for entry, score in zip(gone, scores, strict=True)
+            if score and float(score) > (now if entry[0].startswith(self._users) else 0)
+        ]
 
     def _leads_to(self, key: str, head: object) -> bool:
         """``claimed`` leads to tombstones, every other key to records. What is no text at all leads nowhere."""
@@ -259,9 +271,13 @@ class RedisInspection:
                 pipeline.execute_command(*command)
             replies = pipeline.execute(raise_on_error=False)
             for reply in replies:
-                if isinstance(reply, Exception) and not str(reply).startswith("WRONGTYPE"):
+                if _is_error(reply) and not str(reply).startswith("WRONGTYPE"):
                     raise reply
         return list(replies)
+
+
+def _is_error(reply: Any) -> bool:
+    return isinstance(reply, Exception)
 
 
 def _text(part: Any) -> str:

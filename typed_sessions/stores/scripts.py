@@ -284,3 +284,10 @@ if count >= tonumber(limit) then return 0 end
 enter(KEYS[1], '+' .. id, till, till - now)
 return 1
 """)
+
+# A write that changes nothing, and reaches the replicas after everything before it.
+AGAIN = _script("""
+local ttl = redis.call('PTTL', KEYS[1])
+if ttl > 0 then redis.call('PEXPIRE', KEYS[1], ttl) end
+return 1
+""")
