@@ -289,6 +289,25 @@ def test_r14_half_an_entry_is_dropped(verbs: Store) -> None:
     assert _entries(store)[by_seen] == {kept.id}
 
 
+def test_lists_can_be_read_where_nothing_can_be_written(verbs: Store, request: pytest.FixtureRequest) -> None:
+    """A server that has lost its replicas, and takes no writes, still lists what is there, and only that."""
+    store = _under(verbs)
+    live, lost = (created(store, new_record(store, user="7")) for _ in range(2))
+    _drop(store, lost)
+    client = get_redis_connection(store.alias)
+    nodes = [client]
+    if store._is_cluster:
+        nodes = [node.client() for node in request.getfixturevalue("redis_cluster").nodes]
+    for node in nodes:
+        node.config_set("min-replicas-to-write", 1)
+    try:
+        assert list(verbs.newest(clock.now(), 10)) == list(verbs.of_user("7", clock.now())) == [live.id]
+    finally:
+        for node in nodes:
+            node.config_set("min-replicas-to-write", 0)
+    assert all(lost.id in members for members in _entries(store, "7").values())
+
+
 @pytest.mark.parametrize("alias", ["valkey", "redis6"])
 def test_r14_page_is_filled_up(make_store: MakeStore, alias: str) -> None:
     """Sessions that are there take the places of those that are not, and a look does a bounded amount of work."""

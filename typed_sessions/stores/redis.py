@@ -308,8 +308,9 @@ class RedisStore(RedisClaims, Store):
         keys = [self._key(session_id) for session_id in session_ids]
         counts = yield from self._each("EXISTS", keys)
         gone = tuple(session_id for session_id, count in zip(session_ids, counts, strict=True) if not count)
-        for key in index if gone else ():
-            yield self._step(Command("ZREM", (key,), gone))
+        with suppress(StoreUnavailable):  # what takes no writes can still be read
+            for key in index if gone else ():
+                yield self._step(Command("ZREM", (key,), gone))
         return [session_id for session_id in session_ids if session_id not in gone]
 
     def _loading_many(self, session_ids: Sequence[str]) -> Flow[Sequence[Record]]:
