@@ -342,6 +342,14 @@ class TestRedis:
         assert client.zcard(tokens.urn("by-expiry")) == 1
 
     @on_redis
+    def test_places_that_are_kept(self, run: Run, engine: type[SessionStore], clock: Clock) -> None:
+        """That a sign-in under way has its place in a user's index is no trouble."""
+        store_some(engine)
+        assert engine().store.reserve("7", "1" * 40, (), 5, clock.now, clock.now + 60)
+        assert troubles(run) == {}
+        assert found(run)["index"][1] == "8 entries lead to 3 records"
+
+    @on_redis
     def test_r14_records_that_are_not_indexed(self, run: Run, engine: type[SessionStore], client: Any) -> None:
         """Records that have lost an entry of the index are found, and get it back."""
         by_seen, _, by_expiry = store_some(engine)

@@ -81,6 +81,7 @@ def test_once(
     assert (said.json["ended"], said.json["missed"], said.json["at"][:10]) == (1, 0, "2027-02-04")
     assert heard == [EndReason.EXPIRED_IDLE]
     assert run("reap").out.startswith("0 expired and announced")
+    assert run("reap", "-v", 0).out == ""
     assert live_sessions.count() == 1
 
 

@@ -18,7 +18,7 @@ from . import wire
 from .record import GRACE, LINGER, TOMBSTONE_LIFE, Record, Tombstone
 from .redis import RedisStore
 from .redis_connection import store_errors
-from .scripts import Command
+from .scripts import RESERVED, Command
 
 _BATCH = 500
 """Keys or index entries that are looked at in one round trip."""
@@ -182,7 +182,8 @@ class RedisInspection:
         return self._store.load_many([record.id for record in records]) if records else ()
 
     def _unindexed(self, records: Sequence[Record]) -> list[Record]:
-        now, lacking = clock.now(), set()
+        now = clock.now()
+        lacking: set[str] = set()
         # One that is overdue has nobody to list it for, but whoever announces its end.
         live = [record for record in records if record.is_live(now)]
         for key, those in ((self._by_expiry, records), (self._by_seen, live)):
@@ -209,7 +210,9 @@ class RedisInspection:
         while cursors:
             replies = self._pipelined([("ZSCAN", key, cursor, "COUNT", _BATCH) for key, cursor in cursors.items()])
             pages = [(key, reply) for key, reply in zip(cursors, replies, strict=True) if not _is_error(reply)]
-            yield [(key, _text(member)) for key, (_, page) in pages for member in _flat(page)[::2]]
+            entries = [(key, _text(member)) for key, (_, page) in pages for member in _flat(page)[::2]]
+            # What is kept free for a sign-in that is under way is no session.
+            yield [(key, member) for key, member in entries if not member.startswith(RESERVED)]
             cursors = {key: cursor for key, (cursor, _) in pages if int(cursor)}
 
     def _dangling(self, entries: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

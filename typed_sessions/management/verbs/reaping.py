@@ -95,7 +95,7 @@ class _Reaper:
         self._out.close()
         if self._out.is_json:
             self._out.json({"at": instant(clock.now()), **{name: done[name] for name in _TOLD}})
-        else:
+        elif self._out.verbosity:
             said = (f"{done[name]:,} {what}" for name, what in _TOLD.items() if done[name] or name == "ended")
             self._out.line(f"{', '.join(said)}.")
 
