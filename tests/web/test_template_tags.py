@@ -10,9 +10,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.template import Context, Template
 from django.template.response import TemplateResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from tests.servers.redis import RedisServer
+from tests.test_docs import Project, blocks, docs, project
 from tests.web.browser import Answer, ApiClient, Browser
 from tests.web.options.test_required import arrive
 from tests.web.signing import Request, put_in_cart, sign_in
@@ -25,6 +26,8 @@ from typed_sessions.testing.engines import Clock, Configure, Verbs
 
 if TYPE_CHECKING:
     from pytest_django import Settings
+
+__all__ = ["project"]
 
 pytestmark = pytest.mark.usefixtures("engine", "clock")
 
@@ -294,3 +297,27 @@ def test_s53_view_without_a_session(browser: Browser, text: str) -> None:
     """A view that is declared to have no session cannot tell of one."""
     show: Callable[[Any], Any] = session_disabled(shows(text))
     assert browser.visit(show).status == 500
+
+
+# What the documentation shows
+
+PAGE = docs("cookies-and-lifetimes")
+
+
+@pytest.mark.django_db
+def test_view_of_the_page(client: Client, project: Project) -> None:
+    """The view that the page shows sends people where the page says."""
+    project(PAGE)
+    client.cookies["ss-id"] = tokens.issue(SessionMode.TEMP)
+    answer = client.get("/pay/")
+    assert answer.status_code == 302
+    assert answer["Location"] == "/sorry/?session=lost&next=/pay/"
+    assert answer["Location"] in PAGE.read_text(encoding="utf-8")
+    client.cookies.clear()
+    assert client.get("/pay/")["Location"] == "/start/?session=fresh&next=/pay/"
+
+
+def test_template_of_the_page(browser: Browser, clock: Clock) -> None:
+    """The template that the page shows is one."""
+    (block,) = blocks(PAGE, "html")
+    assert notice(arrive("expired", browser, clock).visit(shows(block.text))) == SAID["expired"][1]
