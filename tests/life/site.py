@@ -37,16 +37,16 @@ class Site:
         self.is_async, self.user, self.clock = is_async, user, clock
         self.views = Views(is_async)
         self.live = Live(is_async)
-        self._new_browser = new_browser
+        self.new_browser = new_browser
 
     def visitor(self) -> Browser:
         """Somebody who has not signed in."""
-        browser = self._new_browser()
+        browser = self.new_browser()
         browser.visit(self.views.put("tea"))
         return browser
 
     def signed_in(self, user: User | None = None, remember: bool = False) -> Browser:
-        browser = self._new_browser()
+        browser = self.new_browser()
         assert browser.visit(self.views.sign_in(user or self.user, remember)).status == 200
         browser.visit(self.views.put("tea"))
         return browser
