@@ -96,8 +96,8 @@ def test_all_is_well(run: Run, engine: type[SessionStore]) -> None:
     told = found(run)
     if engine.__module__.endswith("redis"):
         assert list(told) == ALL_OF_REDIS
-        assert told["index"][:2] == ["ok", "8 entries lead to 3 records"]
-        assert told["records"][:2] == ["ok", "3 records and 1 tombstones can be read"]
+        assert told["index"][:2] == ["ok", "8 entries for 3 records"]
+        assert told["records"][:2] == ["ok", "3 records, 1 tombstone, all of them readable"]
         assert told["persistence"][0] == "warning"
     else:
         assert list(told)[:5] == ["settings", "store", "clock", "reaper", "migrations"]
@@ -242,7 +242,7 @@ def test_nobody_reaps(run: Run, engine: type[SessionStore], visitor: Callable[[]
     level, said, advice = found(run)["reaper"]
     assert (level, said) == (
         "warning",
-        "1 sessions have expired, the first 11 min ago, and on_ended waits to be called",
+        "expired, and on_ended not called: 1 session, the first 11 min ago",
     )
     assert "reap --forever" in advice
     run("reap")
@@ -296,10 +296,10 @@ class TestRedis:
             client.persist(tokens.urn(name))
         told = troubles(run)
         assert list(told) == ["time_to_live"]
-        assert told["time_to_live"][1].startswith("8 keys live for ever (")
+        assert told["time_to_live"][1].startswith("live for ever: 8 keys (")
         assert "--repair" in told["time_to_live"][2]
         level, said, _ = found(run, "--repair")["time_to_live"]
-        assert (level, said[:20], said[-19:]) == ("ok", "8 keys live for ever", "all of them are mended"[-19:])
+        assert (level, said[:21], said[-12:]) == ("ok", "live for ever: 8 keys", "; all mended")
         assert found(run)["time_to_live"][:2] == ["ok", "every key has a time to live"]
         longest = conf.settings().perm_seconds + LINGER
         assert client.ttl(tokens.urn(ids[0])) == pytest.approx(14 * 86_400 + LINGER, abs=5)
@@ -319,7 +319,7 @@ class TestRedis:
         told = found(run, "--repair", code=1)
         assert told["records"][:2] == [
             "warning",
-            f"2 records cannot be read ({_in_any_order(said := told['records'][1], damaged, '0' * 40)})",
+            f"unreadable: 2 records ({_in_any_order(said := told['records'][1], damaged, '0' * 40)})",
         ], said
         assert client.get(tokens.urn(damaged)) == b"junk"
         assert 0 < client.ttl(tokens.urn(damaged)) <= conf.settings().perm_seconds + LINGER
@@ -331,14 +331,15 @@ class TestRedis:
         client.delete(tokens.urn(gone))
         client.set(tokens.urn(ended), client.get(tokens.urn(_tombstone(client))), ex=100)
         client.zadd(tokens.urn("claimed"), {"1" * 40: 1})
+        client.zadd(tokens.urn("by-seen"), {"2" * 40: 1})
         client.expire(tokens.urn("claimed"), 100)
         told = troubles(run)
         assert list(told) == ["index"]
-        # Of each session three, by use, by expiry and by user, and the claim.
-        assert told["index"][1].startswith("7 index entries lead to no record (")
+        # Of each session three, by use, by expiry and by user, a claim, and one by use alone.
+        assert told["index"][1].startswith("lead to no record: 8 index entries (")
         assert told["index"][1].endswith(" …)")
         assert troubles(run, "--repair") == {}
-        assert found(run)["index"][1] == "2 entries lead to 1 records"
+        assert found(run)["index"][1] == "2 entries for 1 record"
         assert client.zcard(tokens.urn("by-expiry")) == 1
 
     @on_redis
@@ -347,7 +348,7 @@ class TestRedis:
         store_some(engine)
         assert engine().store.reserve("7", "1" * 40, (), 5, clock.now, clock.now + 60)
         assert troubles(run) == {}
-        assert found(run)["index"][1] == "8 entries lead to 3 records"
+        assert found(run)["index"][1] == "8 entries for 3 records"
 
     @on_redis
     def test_r14_records_that_are_not_indexed(self, run: Run, engine: type[SessionStore], client: Any) -> None:
@@ -358,7 +359,7 @@ class TestRedis:
         client.zrem(tokens.urn("by-expiry"), by_expiry)
         told = troubles(run)
         assert list(told) == ["index"]
-        assert told["index"][1].startswith("3 records are not in the index, and cannot be listed (")
+        assert told["index"][1].startswith("not in the index, and so not listed: 3 records (")
         assert live_sessions.count_for("8") == 0
         assert troubles(run, "--repair") == {}
         assert troubles(run) == {}
@@ -374,6 +375,36 @@ class TestRedis:
         assert troubles(run) == {}
         assert len(engine().store.claim_overdue(clock.now, 2, 60).claims) == 2
         assert troubles(run) == {}
+
+    @on_redis
+    def test_r14_overdue_records(self, run: Run, engine: type[SessionStore], client: Any, clock: Clock) -> None:
+        """Of a session that has expired only the entry counts by which a reaper finds it."""
+        first, *_ = store_some(engine)
+        clock.advance(14 * 86_400 + 60)
+        client.delete(tokens.urn("by-seen"), tokens.urn("by-user:7"))
+        assert troubles(run) == {}
+        client.zrem(tokens.urn("by-expiry"), first)
+        assert found(run)["index"][1].startswith("not in the index, and so not listed: 1 record (")
+        assert troubles(run, "--repair") == {}
+        assert live_sessions.reap().ended == 3
+
+    @pytest.mark.parametrize("engine", ["redis"], indirect=True)
+    def test_what_is_saved_meanwhile(
+        self, run: Run, engine: type[SessionStore], client: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A key that has been given a time to live since it was looked at keeps that one."""
+        session_id, *_ = store_some(engine)
+        client.persist(tokens.urn(session_id))
+
+        def save(self: RedisInspection, key: str) -> int:
+            client.expire(key, 77_777)
+            return 1000
+
+        monkeypatch.setattr(RedisInspection, "_due_life", save)
+        told = found(run, "--repair")["time_to_live"]
+        assert told[1].endswith("; 0 mended")
+        assert client.ttl(tokens.urn(session_id)) > 77_000
+        assert found(run)["time_to_live"][0] == "ok"
 
     @pytest.mark.parametrize("engine", ["redis"], indirect=True)
     def test_what_ends_meanwhile(self, run: Run, engine: type[SessionStore], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +436,7 @@ class TestRedis:
         for record in records[-100:]:
             client.delete(tokens.urn(record.id))
         assert troubles(run, "--repair") == {}
-        assert found(run)["index"][1] == "600 entries lead to 200 records"
+        assert found(run)["index"][1] == "600 entries for 200 records"
         assert live_sessions.count() == 200
 
     def test_sentinel(self, run: Run, use_engine: UseEngine, use_cache: Callable[[str], str]) -> None:
@@ -414,7 +445,7 @@ class TestRedis:
         use_cache("sentinel")
         store_some(engine)
         assert troubles(run) == {}
-        assert found(run)["index"][1] == "8 entries lead to 3 records"
+        assert found(run)["index"][1] == "8 entries for 3 records"
 
     def test_prefixed_keys(
         self, run: Run, use_engine: UseEngine, use_cache: Callable[[str], str], valkey: RedisServer, settings: Settings
@@ -428,7 +459,7 @@ class TestRedis:
         store = site.store()
         store.create(new_record(store))
         assert troubles(run) == {}
-        assert found(run)["records"][1] == "1 records and 0 tombstones can be read"
+        assert found(run)["records"][1] == "1 record, 0 tombstones, all of them readable"
 
 
 class TestServer:
@@ -542,8 +573,8 @@ class TestServer:
             valkey.run("PERSIST", tokens.urn(name))
             valkey.run("ZADD", tokens.urn(name), 1, "0" * 40)
         told = found(run, "--repair", code=1)
-        assert told["time_to_live"][1].endswith("; 0 of them are mended")
-        assert told["index"][1] == f"2 index entries lead to no record ({'0' * 40}, {'0' * 40}); 0 of them are mended"
+        assert told["time_to_live"][1].endswith("; 0 mended")
+        assert told["index"][1] == f"lead to no record: 2 index entries ({'0' * 40}, {'0' * 40}); 0 mended"
         assert "may write" in told["index"][2]
         assert told["records"][0] == "ok"
 

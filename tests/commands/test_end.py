@@ -151,7 +151,7 @@ def test_asking(
     said = run("end", "--all")
     assert said.code == (0 if ends else 2)
     assert (browser.visit(status).text == "live -") is not ends
-    assert asked[0].startswith("All 1 sessions will end")
+    assert asked[0].startswith("All sessions (1 now) will end")
 
 
 @few

@@ -13,7 +13,7 @@ from .. import clock
 from ..exceptions import StoreUnavailable
 from ..stores.base import Store
 from ..stores.record import GRACE
-from .findings import Check, Finding, Findings, Level, fail, good, run, warn
+from .findings import Check, Finding, Findings, Level, counted, fail, good, run, warn
 from .inspections import Inspection, Progress, inspection
 
 SLOW = 0.1
@@ -114,6 +114,7 @@ def _reaper(name: str, looking: Inspection) -> Findings:
     if unannounced.since is None or clock.now() - unannounced.since < ABANDONED:
         return good(name, "no end has been waiting for long to be announced")
     minutes = (clock.now() - unannounced.since) // 60
-    found = f"{unannounced.count} sessions have expired, the first {minutes} min ago, and on_ended waits to be called"
+    waiting = counted(unannounced.count, "session")
+    found = f"expired, and on_ended not called: {waiting}, the first {minutes} min ago"
     advice = "Run 'manage.py typed_sessions reap --forever' as a service, or 'clearsessions' by cron."
     return warn(name, found, advice)

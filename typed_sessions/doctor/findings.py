@@ -40,6 +40,11 @@ class Check(NamedTuple):
     look: Callable[[str], Findings]
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """``1 key``, ``2,000 keys``."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 def good(name: str, found: str) -> Findings:
     return [Finding(name, Level.OK, found)]
 

@@ -10,7 +10,7 @@ from ..stores.base import Store
 from ..stores.redis import RedisStore
 from ..stores.redis_inspection import RedisInspection as RedisKeys
 from ..stores.redis_inspection import Survey, Trouble
-from .findings import Check, Finding, Findings, Level, fail, good, warn
+from .findings import Check, Finding, Findings, Level, counted, fail, good, warn
 from .inspections import Inspection, Progress, Unannounced
 
 
@@ -102,7 +102,7 @@ class RedisInspection(Inspection):
     def _check_lives(self, name: str) -> Findings:
         """Whether everything goes by itself one day."""
         advice = "Whoever made these keys is not this release."
-        return self._told(name, self._survey.immortal, "keys live for ever", advice) or good(
+        return self._told(name, self._survey.immortal, "live for ever", "key", advice=advice) or good(
             name, "every key has a time to live"
         )
 
@@ -110,32 +110,39 @@ class RedisInspection(Inspection):
         """Whether the index leads to every record, and nowhere else."""
         survey = self._survey
         found = [
-            *self._told(name, survey.dangling, "index entries lead to no record", ""),
-            *self._told(name, survey.unindexed, "records are not in the index, and cannot be listed", ""),
+            *self._told(name, survey.dangling, "lead to no record", "index entry", "index entries"),
+            *self._told(name, survey.unindexed, "not in the index, and so not listed", "record"),
         ]
-        return found or good(name, f"{survey.entries} entries lead to {survey.records} records")
+        return found or good(
+            name, f"{counted(survey.entries, 'entry', 'entries')} for {counted(survey.records, 'record')}"
+        )
 
     def _check_records(self, name: str) -> Findings:
         """Whether every record can be read."""
         survey = self._survey
         if survey.unreadable.count:
-            found = f"{survey.unreadable.count} records cannot be read{_such_as(survey.unreadable)}"
+            found = f"unreadable: {counted(survey.unreadable.count, 'record')}{_such_as(survey.unreadable)}"
             advice = "They may be of a later release. Their visitors are anonymous; 'typed_sessions end ID' ends them."
             return warn(name, found, advice)
-        return good(name, f"{survey.records} records and {survey.tombstones} tombstones can be read")
+        return good(
+            name,
+            f"{counted(survey.records, 'record')}, {counted(survey.tombstones, 'tombstone')}, all of them readable",
+        )
 
-    def _told(self, name: str, trouble: Trouble, what: str, advice: str) -> list[Finding]:
+    def _told(
+        self, name: str, trouble: Trouble, what: str, one: str, many: str = "", advice: str = ""
+    ) -> list[Finding]:
         if not trouble.count:
             return []
-        found = f"{trouble.count} {what}{_such_as(trouble)}"
+        found = f"{what}: {counted(trouble.count, one, many)}{_such_as(trouble)}"
         if trouble.mended == trouble.count:
-            return [Finding(name, Level.OK, f"{found}; all of them are mended", advice)]
+            return [Finding(name, Level.OK, f"{found}; all mended", advice)]
         if self._mends:
             return [
                 Finding(
                     name,
                     Level.WARNING,
-                    f"{found}; {trouble.mended} of them are mended",
+                    f"{found}; {trouble.mended} mended",
                     "See that the connection's user may write, and try once more.",
                 )
             ]

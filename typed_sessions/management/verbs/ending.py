@@ -112,7 +112,9 @@ def _ids_of(key: str) -> set[Any]:
 def _end_all(out: Output, before: datetime | None, is_sure: bool) -> tuple[int, int]:
     site.listing_store()
     which = (
-        f"All sessions that began before {before.isoformat()}" if before else f"All {live_sessions.count():,} sessions"
+        f"All sessions that began before {before.isoformat()}"
+        if before
+        else f"All sessions ({live_sessions.count():,} now)"
     )
     if not (is_sure or confirmed(f"{which} will end, and everybody in them has to sign in again.")):
         asked_wrongly("Nobody has said yes. Without a terminal to ask at, --yes says so.")
