@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
 import pytest
 from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
@@ -25,6 +27,8 @@ from typed_sessions import EndReason, SessionMode, SessionStatus, live_sessions,
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.exceptions import StoreUnavailable
 from typed_sessions.live import LiveSessions
+from typed_sessions.stores.base import Store
+from typed_sessions.stores.record import Record
 from typed_sessions.testing.engines import Clock, Verbs
 
 if TYPE_CHECKING:
@@ -37,13 +41,26 @@ LISTING = [
     pytest.param("cached_db", marks=TRANSACTIONAL),
 ]
 UNKNOWN = "0" * 40
-VERBS = {"get": 1, "for_user": 1, "count_for": 1, "end": 2, "end_for_user": 3, "update": 2}
+VERBS = {
+    "get": 1,
+    "for_user": 1,
+    "count_for": 1,
+    "count": 0,
+    "recent": 2,
+    "end": 2,
+    "end_for_user": 3,
+    "end_all": 3,
+    "reap": 3,
+    "update": 2,
+}
 """Every verb, with the number of its arguments."""
 
 
 def some_arguments(verb: str) -> list[Any]:
-    arguments: dict[str, list[Any]] = {"get": [UNKNOWN], "end": [UNKNOWN], "update": [UNKNOWN, repr]}
-    return arguments.get(verb, ["7"])
+    if verb.endswith(("for_user", "count_for")):
+        return ["7"]
+    of_session: dict[str, list[Any]] = {"get": [UNKNOWN], "end": [UNKNOWN], "update": [UNKNOWN, repr]}
+    return of_session.get(verb, [])
 
 
 class AsyncTwins:
@@ -259,6 +276,138 @@ def test_ending_others_in_a_view(browser: Browser, signed_in: Callable[..., Brow
     assert browser.visit(status).text == "live -"
 
 
+def test_counting_all(
+    live: LiveSessions, signed_in: Callable[..., Browser], new_browser: NewBrowser, user: User, clock: Clock
+) -> None:
+    """Every live session counts, whoever is signed in or nobody."""
+    assert live.count() == 0
+    signed_in(user)
+    signed_in(user, remember=True)
+    new_browser().visit(put_in_cart())
+    assert live.count() == 3
+    clock.advance(15 * 86_400)
+    assert live.count() == 1
+
+
+def test_recent_in_pages(
+    live: LiveSessions, signed_in: Callable[..., Browser], new_browser: NewBrowser, user: User, clock: Clock
+) -> None:
+    """All live sessions come in the order of their last use, page by page, each as `get` would answer it."""
+    browsers = [signed_in(user, remember) for remember in (False, True, False)]
+    clock.advance(60)
+    visitor = new_browser()
+    visitor.visit(put_in_cart("tea"))
+    browsers[0].visit(put_in_cart())
+    clock.advance(60)
+    visitor.visit(put_in_cart("cup"))
+    expected = [id_of(browser) for browser in (visitor, browsers[0], browsers[2], browsers[1])]
+    assert ids(live.recent()) == expected
+    assert [ids(live.recent(2, offset)) for offset in (0, 1, 2, 3, 4, 400)] == [
+        expected[:2],
+        expected[1:3],
+        expected[2:],
+        expected[3:],
+        [],
+        [],
+    ]
+    assert live.recent(0) == []
+    first = live.recent(1)[0]
+    assert ([line.sku for line in first.cart], first.is_authenticated, first.status) == (
+        ["tea", "cup"],
+        False,
+        SessionStatus.LIVE,
+    )
+    browsers[2].visit(sign_out)
+    assert id_of(visitor) in ids(live.recent())
+    assert len(live.recent()) == 3
+
+
+@pytest.mark.parametrize("numbers", [(-1, 0), (10, -1)])
+def test_recent_counts_from_nothing(live: LiveSessions, numbers: tuple[int, int]) -> None:
+    """Less than nothing is a mistake."""
+    with pytest.raises(ValueError, match="count from 0"):
+        live.recent(*numbers)
+
+
+def test_ending_everything(
+    live: LiveSessions, signed_in: Callable[..., Browser], new_browser: NewBrowser, user: User, other_user: User
+) -> None:
+    """All sessions end, of users and of visitors; their visitors are told by whom, and nobody is counted twice."""
+    visitor = new_browser()
+    visitor.visit(put_in_cart())
+    browsers = [signed_in(user), signed_in(other_user, remember=True), visitor]
+    assert live.end_all() == 3
+    assert live.end_all() == 0
+    assert live.count() == 0
+    assert {browser.visit(status).text for browser in browsers} == {"ended ended_by_staff"}
+
+
+def test_r19_ending_all_before_an_instant(
+    live: LiveSessions, signed_in: Callable[..., Browser], user: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sessions that began before an instant end, in pages, however often they were used since; later ones stay."""
+    monkeypatch.setattr("typed_sessions.live._PAGE", 2)
+    old = [signed_in(user) for _ in range(5)]
+    clock.advance(60)
+    instant = clock.moment()
+    new = [signed_in(user) for _ in range(3)]
+    for browser in (*old[:2], *new[:1], *old[2:]):
+        clock.advance(60)
+        browser.visit(put_in_cart())
+    numbers: list[int] = []
+    assert live.end_all(instant, EndReason.PASSWORD_CHANGED, numbers.append) == 5
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == 5
+    assert sorted(map(str, ids(live.for_user(user)))) == sorted(id_of(browser) for browser in new)
+    assert {browser.visit(status).text for browser in old} == {"ended password_changed"}
+    assert live.end_all(instant) == 0
+
+
+def test_r19_restored_from_a_backup(live: LiveSessions, signed_in: Callable[..., Browser], user: User) -> None:
+    """Sessions that a backup has brought back after they had ended are over when all before it are ended."""
+    browser = signed_in(user)
+    record = _store().load(id_of(browser))
+    assert isinstance(record, Record)
+    kept = browser.copy()
+    browser.visit(sign_out)
+    again = msgspec.structs.replace(record, id=UNKNOWN)
+    assert _store().create(again)
+    assert live.end_all() == 1
+    assert live.get(UNKNOWN) is None
+    assert kept.visit(status).text == "ended logged_out"
+
+
+def _store() -> Store:
+    store: Store = import_module(django_settings.SESSION_ENGINE).SessionStore().store
+    return store
+
+
+def test_time_without_zone(live: LiveSessions) -> None:
+    """Nobody is to guess in which time zone an instant is meant."""
+    with pytest.raises(ValueError, match="before needs a time zone"):
+        live.end_all(datetime(2026, 1, 1))  # which is what is wrong with it
+
+
+def test_session_that_ends_while_all_do(
+    live: LiveSessions, signed_in: Callable[..., Browser], user: User, verbs: Verbs
+) -> None:
+    """Whoever leaves while everything is ended is not counted."""
+    browsers = [signed_in(user) for _ in range(3)]
+    verbs.before("load_many", lambda: live_sessions.end(id_of(browsers[0])))
+    assert live.end_all() == 2
+    assert live.count() == 0
+
+
+def test_reaping(live: LiveSessions, signed_in: Callable[..., Browser], user: User, clock: Clock) -> None:
+    """A pass answers how many had expired, and leaves the others alone."""
+    browsers = [signed_in(user, remember) for remember in (False, True, False)]
+    assert live.reap()[:2] == (0, 0)
+    clock.advance(15 * 86_400)
+    assert live.reap()[:2] == (2, 0)
+    assert live.reap()[:2] == (0, 0)
+    assert ids(live.for_user(user)) == [id_of(browsers[1])]
+
+
 def test_looking_changes_nothing(
     live: LiveSessions, signed_in: Callable[..., Browser], user: User, clock: Clock
 ) -> None:
@@ -339,11 +488,11 @@ def test_store_that_does_not_answer(
 
 
 @pytest.mark.parametrize("engine", ["cache"], indirect=True)
-@pytest.mark.parametrize("verb", ["for_user", "count_for", "end_for_user"])
+@pytest.mark.parametrize("verb", ["for_user", "count_for", "end_for_user", "count", "recent", "end_all"])
 def test_cache_cannot_list(live: LiveSessions, engine: type[SessionStore], user: User, verb: str) -> None:
     """On the cache engine what needs a list says so, and which engines have one."""
     with pytest.raises(NotImplementedError, match="CacheStore cannot list sessions; use the redis, db or cached_db"):
-        getattr(live, verb)(user)
+        getattr(live, verb)(*some_arguments(verb))
     assert not live_sessions.can_list
 
 
