@@ -88,7 +88,7 @@ def test_once(
 def test_in_batches(run: Run, engine: type[SessionStore], clock: Clock, heard: list[EndReason]) -> None:
     """Many are announced batch by batch, with progress on a terminal, and nothing is left of them."""
     overdue(engine, clock, 25)
-    said = run("reap", "--batch", 2, terminal=True)
+    said = run("reap", "--batch", 10, terminal=True)
     assert said.out.startswith("25 expired and announced")
     assert said.err == "\r10 sessions announced\r20 sessions announced\n"
     assert len(heard) == 25
@@ -109,7 +109,7 @@ def test_others_without_a_terminal(run: Run, engine: type[SessionStore], clock: 
     overdue(engine, clock, 5)
     assert run("reap", "--limit", 3, "--batch", 1).err == ""
     overdue(engine, clock, 8)
-    assert run("reap", "--batch", 1, "-v", 2).err == "5 sessions announced\n10 sessions announced\n"
+    assert run("reap", "--batch", 5, "-v", 2).err == "5 sessions announced\n10 sessions announced\n"
 
 
 @pytest.mark.parametrize("engine", ["redis", "cluster"], indirect=True)
@@ -166,7 +166,7 @@ def test_a_signal_between_batches(
     """What is under way is finished, and what would come after that is left for the next time."""
     overdue(engine, clock, 12)
     with _each_time(monkeypatch, _stop):
-        said = run("reap", "--batch", 1)
+        said = run("reap", "--batch", 5)
     assert said.out.startswith("5 expired and announced")
     assert len(heard) == 5
 

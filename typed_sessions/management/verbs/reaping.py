@@ -23,8 +23,6 @@ from .base import Verb, add_json, at_least
 
 logger = logging.getLogger("typed_sessions")
 
-_BATCHES: Final = 5
-"""Between two looks at whether somebody wants it to stop."""
 _TOLD: Final = {
     "ended": "expired and announced",
     "missed": "gone before anybody came to announce them",
@@ -80,10 +78,8 @@ class _Reaper:
         """Batch after batch, until nothing is left, or the limit reached, or somebody wants it to stop."""
         done: Counter[str] = Counter()
         while not self._stopped.is_set():
-            size = self._batch * _BATCHES
-            if self._limit is not None:
-                size = min(size, self._limit - done["ended"])
-            reaped = live_sessions.reap(limit=size, batch=min(size, self._batch))
+            size = self._batch if self._limit is None else min(self._batch, self._limit - done["ended"])
+            reaped = live_sessions.reap(limit=size, batch=size)
             done.update(reaped._asdict())
             if reaped.ended < size or done["ended"] == self._limit:
                 break
