@@ -82,7 +82,7 @@ def session_required(
             raise TypeError(f"An address is a path or the name of a URL, and not {address!r}.")
     if on_unavailable not in ("error", "anonymous"):
         raise TypeError(f'on_unavailable is "error" or "anonymous", and not {on_unavailable!r}.')
-    if view is not None and (isinstance(view, HttpRequest) or not callable(view)):
+    if view is not None and not callable(view):
         raise TypeError(f"@session_required stands before a view; its addresses go by name, and {view!r} has none.")
     given = {status: url if address is None else address for status, address in addresses.items()}
     option = _option(given, on_unavailable == "anonymous")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.template import Context, Template
+from django.template import Context, Engine, RequestContext, Template
 from django.template.response import TemplateResponse
 from django.test import Client, RequestFactory
 
@@ -16,7 +16,7 @@ from tests.servers.redis import RedisServer
 from tests.test_docs import Project, blocks, docs, project
 from tests.web.browser import Answer, ApiClient, Browser
 from tests.web.options.test_required import arrive
-from tests.web.signing import Request, put_in_cart, sign_in
+from tests.web.signing import Request, put_in_cart, sign_in, who
 from tests.web.urls import View
 from typed_sessions import EndReason, SessionMode, SessionStatus, live_sessions, tokens
 from typed_sessions.decorators import session_disabled, session_required
@@ -119,6 +119,16 @@ def test_live_session_keeps_its_cookies(browser: Browser, user: User) -> None:
     assert browser.visit(shows(WORDS)).text == "live|"
 
 
+def test_s59_user_whom_nobody_vouches_for(browser: Browser, user: User, settings: Settings) -> None:
+    """While no backend answers for the user, the page tells nothing, and takes nothing away: one may come back."""
+    browser.visit(sign_in(user))
+    backends = settings.AUTHENTICATION_BACKENDS
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
+    assert notice(browser.visit(shows(NOTICE))) == ""
+    settings.AUTHENTICATION_BACKENDS = backends
+    assert browser.visit(who).text.startswith("ada ada ")
+
+
 def test_page_that_is_rendered_later(browser: Browser, settings: Settings, tmp_path: Any) -> None:
     """A template response, whose request is not among its variables, tells the same, and varies as well."""
     (tmp_path / "page.html").write_text(NOTICE + WORDS)
@@ -129,6 +139,13 @@ def test_page_that_is_rendered_later(browser: Browser, settings: Settings, tmp_p
     answer = browser.visit(lambda request: TemplateResponse(request, "page.html"))
     assert notice(answer) == "Your session has ended because you signed in on too many devices.\nended|over_limit"
     assert "Cookie" in answer["Vary"]
+
+
+def test_page_without_context_processors(browser: Browser) -> None:
+    """A template that is rendered with a request need not have it among its variables."""
+    bare = Engine(libraries={"typed_sessions": "typed_sessions.templatetags.typed_sessions"})
+    browser.visit(put_in_cart())
+    assert browser.visit(lambda request: bare.from_string(WORDS).render(RequestContext(request))).text == "live|"
 
 
 def test_async_view(browser: Browser) -> None:
@@ -164,20 +181,17 @@ def test_s59_user_who_is_not_let_in_any_more(browser: Browser, user: User) -> No
 
 # Sentences
 
-ENDS = [reason for reason in EndReason if reason is not EndReason.LOST]
-"""A session that is lost has not ended."""
-
 
 def test_each_reason_has_its_sentence() -> None:
     """Whatever a session can end for, and whatever can become of it, is said in a sentence that is translated."""
-    assert {*tags._OF_REASON} == {*ENDS}
+    assert {*tags._OF_REASON} == {*EndReason}
     assert {*tags._OF_STATUS} == {*SessionStatus} - {SessionStatus.FRESH, SessionStatus.LIVE, SessionStatus.REJECTED}
     said = [str(sentence) for sentence in (*tags._OF_REASON.values(), *tags._OF_STATUS.values())]
     assert len({*said}) == len(said)
     assert all(sentence.startswith("Your session ") and sentence.endswith(".") for sentence in said)
 
 
-@pytest.mark.parametrize("reason", ENDS)
+@pytest.mark.parametrize("reason", EndReason)
 def test_each_end_is_told(browser: Browser, reason: EndReason) -> None:
     """Whoever comes with the token of a session that has ended reads why."""
     browser.visit(put_in_cart())

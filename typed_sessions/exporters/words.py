@@ -12,7 +12,7 @@ OPERATIONS: Final = {"reads": "read", "writes": "write", "touches": "touch"}
 ENDED: Final = "ended"
 """The counter that has a reason."""
 
-REASONS: Final = tuple(reason.value for reason in EndReason if reason is not EndReason.LOST)
+REASONS: Final = tuple(reason.value for reason in EndReason)
 """A session that is lost has not ended; it has a counter of its own."""
 
 MEANINGS: Final = {

@@ -68,7 +68,7 @@ def session_notice(context: Context) -> dict[str, Any]:
     if status is SessionStatus.FRESH:
         # The cookie went with the redirect. The address is anybody's to write: no word of it gets into the page.
         status = _PAST.get(_request_in(context).GET.get(PARAMETER, ""), status)
-    notice = _OF_STATUS.get(status) if reason is None else _OF_REASON.get(reason, _OF_STATUS.get(status))
+    notice = _OF_STATUS.get(status) if reason is None else _OF_REASON[reason]
     return {"notice": notice, "status": status.value, "reason": reason.value if reason else ""}
 
 
