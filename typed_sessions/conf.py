@@ -150,7 +150,11 @@ def _whole(least: int) -> Callable[[object], str | None]:
 
 
 def _whole_or_none(least: int) -> Callable[[object], str | None]:
-    return lambda value: None if value is None else _whole(least)(value)
+    def rule(value: object) -> str | None:
+        wrong = None if value is None else _whole(least)(value)
+        return wrong and f"{wrong}, or None"
+
+    return rule
 
 
 def _one_of(*choices: str) -> Callable[[object], str | None]:

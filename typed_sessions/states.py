@@ -46,12 +46,8 @@ class EndReason(str, Enum):
     USER_INACTIVE = "user_inactive"
     ROTATED = "rotated"
     UNDECODABLE = "undecodable"
-    LOST = "lost"
-    """Nobody has ended it: its visitor came, and the store did not have it. Told by ``on_lost``, not ``on_ended``."""
 
     @property
     def status(self) -> SessionStatus:
         """The status that a visitor with the token of such a session gets."""
-        if self is EndReason.LOST:
-            return SessionStatus.LOST
         return SessionStatus.EXPIRED if self.value.startswith("expired") else SessionStatus.ENDED

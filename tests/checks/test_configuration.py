@@ -56,6 +56,11 @@ _WRONG: dict[str, list[Any]] = {
     "CLEAR_SITE_DATA": ["cache", ['"cache"'], ["cash"], [None], [[]], {"cache": True}, None, 5],
     "HEADERS": ["/api/", ["api/"], [""], [5], {"/api/": True}, None, True],
     "USER_SNAPSHOT_AGE": [-1, 1.5, "300", None, True, timedelta(seconds=60)],
+    "MAX_SESSIONS_PER_USER": [0, -1, "3", True, 1.5],
+    "ON_LIMIT": ["", "Refuse", None],
+    "ON_STORE_ERROR": ["", "503", None],
+    "REVOCATION_JOURNAL": [None, 1, "yes"],
+    "REPLICA_ACKS": [-1, None, "1", True],
     "AUTH_EVENTS": ["shop.Events", ["Events"], [dict], [None], {"shop.Events": 1}, None, 5],
 }
 _RIGHT: dict[str, list[Any]] = {
@@ -79,6 +84,11 @@ _RIGHT: dict[str, list[Any]] = {
     "CLEAR_SITE_DATA": [[], ["cache", "storage"], ("*",)],
     "HEADERS": [[], ["/api/"], ("/api/", "/")],
     "USER_SNAPSHOT_AGE": [0, 300],
+    "MAX_SESSIONS_PER_USER": [None, 1, 3],
+    "ON_LIMIT": ["end_oldest", "refuse"],
+    "ON_STORE_ERROR": ["error", "anonymous"],
+    "REVOCATION_JOURNAL": [True, False],
+    "REPLICA_ACKS": [0, 2],
     "AUTH_EVENTS": [[], ["tests.checks.parts.ShopEvents"], ("typed_sessions.AuthEvents",)],
 }
 
@@ -115,7 +125,7 @@ def test_every_wrong_key_is_told_at_once() -> None:
     assert wrong == ["CODEC", "CONSENT", "HASH_IDS", "HEADERS", "SAVE"]
 
 
-@pytest.mark.parametrize("key", ["SESION_CLASS", "session_class", "ON_LIMIT", "", 5, None, ("SAVE",)])
+@pytest.mark.parametrize("key", ["SESION_CLASS", "session_class", "NO_LIMIT", "", 5, None, ("SAVE",)])
 def test_an_unknown_key_is_told_with_the_known_ones(key: Any) -> None:
     """A key that is misspelt, or not there yet, is one error that lists what there is."""
     (message,) = found(TYPED_SESSIONS={"SESSION_CLASS": "tests.sessions.ShopSession", key: True})

@@ -273,8 +273,8 @@ def test_the_redis_engine_without_django_redis_says_what_to_install(path: str, b
 def test_the_missing_extra_is_told_in_this_process_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The hint comes for a package that is missing; a typing error in our own package's name has the other hint."""
     monkeypatch.setitem(sys.modules, "django_redis", None)
-    for name in ("typed_sessions.backends.redis", "typed_sessions.stores.redis"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in ("backends.redis", "stores.redis", "stores.redis_claims", "stores.redis_connection"):
+        monkeypatch.delitem(sys.modules, f"typed_sessions.{name}", raising=False)
 
     (message,) = found(SESSION_ENGINE=engine("redis"))
 

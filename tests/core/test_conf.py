@@ -95,6 +95,20 @@ RULES = {
         ["shop.events.ShopEvents", ["ShopEvents"], ["shop."], [dict], ["shop.Events", None], {"shop.Events"}, None],
         "must be a list of dotted paths of classes",
     ),
+    "MAX_SESSIONS_PER_USER": Rule(
+        None, [None, 1, 3], [0, -1, 1.5, "3", True, DAY], "must be a whole number, 1 or more, or None"
+    ),
+    "ON_LIMIT": Rule(
+        "end_oldest",
+        ["end_oldest", "refuse"],
+        ["", "Refuse", None, True, ["refuse"]],
+        "must be one of 'end_oldest', 'refuse'",
+    ),
+    "ON_STORE_ERROR": Rule(
+        "error", ["error", "anonymous"], ["", "503", None, True], "must be one of 'error', 'anonymous'"
+    ),
+    "REVOCATION_JOURNAL": Rule(False, *_TRUTH),
+    "REPLICA_ACKS": Rule(0, [0, 1, 2], [-1, 1.5, "1", None, True, DAY], "must be a whole number, 0 or more"),
 }
 GOOD = [(key, value) for key, rule in RULES.items() for value in rule.good]
 BAD = [(key, value, rule.complaint) for key, rule in RULES.items() for value in rule.bad]
@@ -139,7 +153,7 @@ def test_a_lifetime_has_limits(key: str, lifetime: timedelta) -> None:
     assert conf.problems({key: lifetime}) == {key: "must be between one second and ten years"}
 
 
-@pytest.mark.parametrize("key", ["SESION_CLASS", "session_class", "ON_LIMIT", 5])
+@pytest.mark.parametrize("key", ["SESION_CLASS", "session_class", "NO_LIMIT", 5])
 def test_an_unknown_key_is_refused(key: object, settings: Settings) -> None:
     """A misspelt key is not passed over: the complaint lists those there are."""
     (found,) = conf.problems({key: True}).items()

@@ -16,7 +16,7 @@ from typed_sessions import AuthEvents, TypedSession, events
 if TYPE_CHECKING:
     from pytest_django import Settings
 
-HOOKS = ["on_created", "on_registered", "validate", "on_authenticated", "on_logout"]
+HOOKS = ["on_created", "on_registered", "validate", "on_authenticated", "on_logout", "on_ended"]
 
 
 class Audit(AuthEvents):

@@ -18,7 +18,7 @@ from typed_sessions.stores import cache as cache_module
 from typed_sessions.stores import wire
 from typed_sessions.stores.base import Store
 from typed_sessions.stores.cache import LEASE, WAIT, CacheStore
-from typed_sessions.stores.record import GRACE, TOMBSTONE_LIFE, Record, Tombstone
+from typed_sessions.stores.record import LINGER, TOMBSTONE_LIFE, Record, Tombstone
 from typed_sessions.testing.stores import created, new_record, next_save, saved, successor
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def test_values_live_as_long_as_their_sessions(make_store: MakeStore, valkey: Re
     short, ended = (created(store, new_record(store, expires=clock.now() + 60)) for _ in range(2))
     store.end(ended.id, EndReason.LOGGED_OUT, clock.now())
     lives = keys(valkey)
-    for session_id, life in ((short.id, 60 + GRACE), (ended.id, TOMBSTONE_LIFE)):
+    for session_id, life in ((short.id, 60 + LINGER), (ended.id, TOMBSTONE_LIFE)):
         assert life - 5 <= lives[caches["valkey"].make_key(urn(session_id))] <= life
     assert store.clear_expired(clock.now() + TOMBSTONE_LIFE) == 0
 

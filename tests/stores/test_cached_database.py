@@ -22,7 +22,7 @@ from typed_sessions.stores import cached_database, wire
 from typed_sessions.stores.base import Store
 from typed_sessions.stores.byte_cache import ByteCache, byte_cache
 from typed_sessions.stores.cached_database import COPY_LIFE, MARK, MARK_LIFE, SLOW_READ, SLOW_WRITE, CachedDatabaseStore
-from typed_sessions.stores.record import GRACE, Record, Tombstone
+from typed_sessions.stores.record import GRACE, LINGER, Record, Tombstone
 from typed_sessions.testing.stores import (
     UNREADABLE_VALUES,
     buried,
@@ -115,8 +115,8 @@ def test_second_read_asks_the_cache_alone(store: CachedDatabaseStore, database_a
 def test_copy_lives_a_minute(valkey_store: CachedDatabaseStore, valkey: RedisServer) -> None:
     """What went past the store, such as SQL by hand, is hidden for a minute at most, and never beyond the record."""
     now = clock.now()
-    long, short = (created(valkey_store, new_record(valkey_store, expires=now + life)) for life in (600, 20 - GRACE))
-    over = created(valkey_store, new_record(valkey_store, expires=now - GRACE))
+    long, short = (created(valkey_store, new_record(valkey_store, expires=now + life)) for life in (600, 20 - LINGER))
+    over = created(valkey_store, new_record(valkey_store, expires=now - LINGER))
     for record in (long, short, over):
         assert valkey_store.load(record.id) == record
     lives = [valkey.run("TTL", caches["valkey"].make_key(urn(record.id))) for record in (long, short, over)]
@@ -362,6 +362,7 @@ def test_cache_that_is_away_costs_a_read(
         f"Session {base.id} may be read as it was for {COPY_LIFE} seconds",
     }
     valkey.start()
+    store._left_alone_until = 0.0  # as after a second
     record = created(store, new_record(store))
     assert store.load(record.id) == record
     assert _copy(record) == wire.encode(record)
@@ -413,7 +414,10 @@ def test_listing_is_the_database_s(store: CachedDatabaseStore) -> None:
     """Lists, counts and sweeps do not ask the cache."""
     now = clock.now()
     record = created(store, new_record(store, user="7"))
-    created(store, new_record(store, expires=now - GRACE - 1))
+    over = created(store, new_record(store, expires=now - GRACE - 1))
     caches["valkey"].clear()
     assert list(store.newest(now, 10)) == list(store.of_user("7", now)) == [record.id]
-    assert (store.count(now), store.clear_expired(now)) == (1, 1)
+    claims = store.claim_overdue(now, 10, 60).claims
+    assert [claim.session_id for claim in claims] == [over.id]
+    store.settle(claims, now)
+    assert (store.count(now), store.clear_expired(now)) == (1, 0)

@@ -43,7 +43,7 @@ class Facts:
 
     def refusal(self, names: Sequence[str]) -> SessionCommitted | SessionReadOnly | StoreUnavailable:
         """The error for who changes what ``names`` names, all the same."""
-        if self.restraint is Restraint.UNAVAILABLE:
+        if self.status is SessionStatus.UNAVAILABLE:
             what = ", ".join(names) or "The session"
             return StoreUnavailable(f"{what} cannot be changed while the store does not answer")
         if self.restraint is Restraint.COMMITTED:

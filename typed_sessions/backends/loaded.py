@@ -25,6 +25,7 @@ from ..working_copy import WorkingCopy
 from .bound import BoundSession
 from .facts import Facts, Restraint
 
+_REMEMBERED: Final = 10_000
 ROTATION_WINDOW: Final = 60
 """Seconds for which requests with a replaced token may still come, sent before the browser had the new one."""
 
@@ -241,7 +242,7 @@ class LoadedSession(BoundSession):
         else:
             if isinstance(found, Record) and found.overdue(clock.now()):
                 yield from self.store.checking_clock()
-            elif found is None and _is_young(token) and (yield from self._is_first_to_miss(token)):
+            elif found is None and _is_young(token) and _is_first_to_miss(token.id):
                 yield from self._telling_of_loss(token)
             self._receive(token, found)
 
@@ -261,13 +262,6 @@ class LoadedSession(BoundSession):
         self._set_key(None)
         self.is_without_store = True
         self._facts.restraint = Restraint.UNAVAILABLE
-
-    def _is_first_to_miss(self, token: Token) -> Flow[bool]:
-        try:
-            is_first: bool = yield Step(self.store.mark_lost, self.store.amark_lost, (token.id, clock.now()))
-        except StoreUnavailable:
-            return True  # a store that is full, say: better told twice than never
-        return is_first
 
     def _telling_of_loss(self, token: Token) -> Flow[None]:
         """Nothing is lost in silence: not what a cache has dropped, and not what somebody has deleted by hand."""
@@ -295,7 +289,7 @@ class LoadedSession(BoundSession):
 
     def _receive(self, token: Token, found: Record | Tombstone | None) -> None:
         now = clock.now()
-        if found is None or (isinstance(found, Tombstone) and found.reason is EndReason.LOST):
+        if found is None:
             self._found_nothing(SessionStatus.LOST if _is_young(token) else SessionStatus.EXPIRED)
         elif isinstance(found, Tombstone):
             if found.reason is EndReason.ROTATED and now - found.ended < ROTATION_WINDOW:
@@ -351,3 +345,16 @@ def _is_young(token: Token) -> bool:
     settings = conf.settings()
     lifetime = settings.perm_seconds if token.mode is SessionMode.PERM else settings.temp_seconds
     return clock.now() - token.issued < lifetime
+
+
+_missed: dict[str, None] = {}
+"""Ids of lost sessions that this process has told of, the latest last."""
+
+
+def _is_first_to_miss(session_id: str) -> bool:
+    """Whether nobody in this process has told of the loss yet: a page, its parts and the next one ask for it again."""
+    is_first = session_id not in _missed
+    _missed[session_id] = None
+    if len(_missed) > _REMEMBERED:
+        _missed.pop(next(iter(_missed)), None)
+    return is_first

@@ -49,7 +49,8 @@ def reaping(engine: LoadedSession, limit: int | None, lease: int, batch: int) ->
         overdue = yield Step(store.claim_overdue, store.aclaim_overdue, (clock.now(), size, lease))
         missed += overdue.missed
         told = yield from _announcing(engine, overdue.claims, time.monotonic() + lease * _SHARE)
-        yield Step(store.settle, store.asettle, (told, clock.now()))
+        if told:
+            yield Step(store.settle, store.asettle, (told, clock.now()))
         ended += len(told)
         if overdue.is_all:
             break

@@ -13,7 +13,6 @@ REASONS = [
         "user_inactive",
         "rotated",
         "undecodable",
-        "lost",
     )
 ]
 
@@ -27,11 +26,6 @@ class Migration(migrations.Migration):
             "storedsession",
             "place",
             models.BigIntegerField(db_default=0, verbose_name="signed in, in milliseconds"),
-        ),
-        migrations.AlterField(
-            "storedsession",
-            "end_reason",
-            models.CharField(blank=True, choices=REASONS, max_length=20, verbose_name="end reason"),
         ),
         migrations.CreateModel(
             "Reservation",

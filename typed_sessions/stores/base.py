@@ -146,10 +146,6 @@ class Store(ABC):
         """Gives back what ``reserve`` has kept."""
         raise self._cannot_list()
 
-    def mark_lost(self, session_id: str, now: int) -> bool:
-        """Leaves a tombstone where there is nothing, so that the loss is told once. Whether this call has left it."""
-        return True
-
     @abstractmethod
     def clear_expired(self, now: int) -> int:
         """Removes what is left of sessions that have ended, when its time is over. Answers how much that was."""
@@ -237,9 +233,6 @@ class Store(ABC):
 
     async def arelease(self, user: str, session_id: str) -> None:
         await sync_to_async(self.release)(user, session_id)
-
-    async def amark_lost(self, session_id: str, now: int) -> bool:
-        return await sync_to_async(self.mark_lost)(session_id, now)
 
     async def asettle(self, claims: Sequence[Claim], now: int) -> None:
         await sync_to_async(self.settle)(claims, now)

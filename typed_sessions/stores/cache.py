@@ -98,11 +98,6 @@ class CacheStore(Store):
             self._bury(session_id, reason, now, outlives(last, reason, now))
             return last
 
-    def mark_lost(self, session_id: str, now: int) -> bool:
-        tombstone = wire.encode(Tombstone(format=FORMAT, ended=now, reason=EndReason.LOST))
-        with store_errors(self.alias):
-            return bool(self._cache.add(urn(session_id), tombstone, TOMBSTONE_LIFE))
-
     def clear_expired(self, now: int) -> int:
         return 0  # the cache does it
 

@@ -122,9 +122,6 @@ class CachedDatabaseStore(Store):
     def release(self, user: str, session_id: str) -> None:
         self._database.release(user, session_id)
 
-    def mark_lost(self, session_id: str, now: int) -> bool:
-        return self._database.mark_lost(session_id, now)
-
     def time(self) -> int | None:
         return self._database.time()
 

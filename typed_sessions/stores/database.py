@@ -208,18 +208,6 @@ class DatabaseStore(Store):
         text = " ".join(f"{place} {end}" for place, end in places.items())
         Reservation.objects.using(self.alias).filter(pk=user).update(places=text)
 
-    def mark_lost(self, session_id: str, now: int) -> bool:
-        # A row of a session of which nothing is known.
-        empty = {"mode": SessionMode.TEMP.value, "type": "", "schema": 0, "revision": 0, "created": now, "seen": now}
-        tombstone = empty | _buried(EndReason.LOST, now, TOMBSTONE_LIFE)
-        with _store_errors():
-            try:
-                with transaction.atomic(using=self.alias):
-                    StoredSession(pk=session_id, **tombstone).save(using=self.alias, force_insert=True)
-            except IntegrityError:
-                return False
-        return True
-
     def time(self) -> int | None:
         clock_of = _CLOCKS.get(connections[self.alias].vendor)
         if clock_of is None:

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 from django.core.exceptions import ImproperlyConfigured
-from redis.cluster import RedisCluster
 
 from .. import clock, conf
 from ..exceptions import StoreUnavailable, UnreadableRecord
@@ -92,12 +91,6 @@ class RedisStore(RedisClaims, Store):
     async def arelease(self, user: str, session_id: str) -> None:
         await self._aexecute(self._release(user, session_id))
 
-    def mark_lost(self, session_id: str, now: int) -> bool:
-        return self._execute(self._mark_lost(session_id, now)) is not None
-
-    async def amark_lost(self, session_id: str, now: int) -> bool:
-        return await self._aexecute(self._mark_lost(session_id, now)) is not None
-
     def has_spread(self, session_id: str) -> bool:
         wanted = conf.settings().replica_acks
         if not wanted or self._is_cluster:
@@ -119,7 +112,7 @@ class RedisStore(RedisClaims, Store):
 
     @property
     def _every_master(self) -> dict[str, Any]:
-        return {"target_nodes": RedisCluster.PRIMARIES} if self._is_cluster else {}
+        return {"target_nodes": "primaries"} if self._is_cluster else {}
 
     def time(self) -> int | None:
         return int(self._execute(self._time()))
@@ -345,9 +338,6 @@ class RedisStore(RedisClaims, Store):
 
     def _release(self, user: str, session_id: str) -> Command:
         return Command("ZREM", (self._user_key(user),), (scripts.RESERVED + session_id,))
-
-    def _mark_lost(self, session_id: str, now: int) -> Command:
-        return Command("SET", (self._key(session_id),), (_tombstone(EndReason.LOST, now), "NX", "EX", TOMBSTONE_LIFE))
 
     def _time(self) -> Command:
         return Command(scripts.TIME, (self._index_keys(None)[0],))
