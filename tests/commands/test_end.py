@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("engine")
 few = pytest.mark.parametrize("engine", ["db", "redis"], indirect=True)
 
 
-def test_one(run: Run, signed_in: Callable[..., Browser], user: User) -> None:
+def test_s62_one(run: Run, signed_in: Callable[..., Browser], user: User) -> None:
     """A session ends at once, as ended by staff, and its visitor and whoever listens are told."""
     browser, other = signed_in(user), signed_in(user)
     heard: list[Any] = []
@@ -83,7 +83,7 @@ def test_s61_forced_miss(
         assert "still there" in said.err
 
 
-def test_of_a_user(
+def test_s62_of_a_user(
     run: Run, signed_in: Callable[..., Browser], user: User, other_user: User, engine: type[SessionStore]
 ) -> None:
     """All sessions of a user end, by name or key, and those of others stay."""
@@ -109,7 +109,7 @@ def test_of_a_user_but_one(run: Run, signed_in: Callable[..., Browser], user: Us
     assert kept.visit(status).text == "live -"
 
 
-def test_all(run: Run, visitor: Callable[[], Browser], signed_in: Callable[..., Browser], user: User) -> None:
+def test_s62_all(run: Run, visitor: Callable[[], Browser], signed_in: Callable[..., Browser], user: User) -> None:
     """Everybody's sessions end, and one that begins later does not count as left."""
     browsers = [visitor(), signed_in(user)]
     said = run("end", "--all", "--yes", "-v", "2")
