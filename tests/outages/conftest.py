@@ -31,22 +31,20 @@ __all__ = ["_open_connection", "configure", "use_engine"]
 
 @pytest.fixture(autouse=True)
 def _shop(settings: Settings) -> Iterator[None]:
-    settings.ROOT_URLCONF = "tests.outages.shop"
+    settings.ROOT_URLCONF = "tests.outages.urls"
     yield
     urls.forget()
 
 
 @pytest.fixture
 def new_crowd(db: None, database_alias: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[NewCrowd]:
-    """`new_crowd(size, may_lose)` makes visitors, with a user for each."""
+    """`new_crowd(size, may_lose)` makes visitors of a site in this process."""
     monkeypatch.setitem(connections.settings[database_alias], "CONN_MAX_AGE", None)
     sites: list[Site] = []
 
     def new(size: int, may_lose: bool) -> Crowd:
         sites.append(Site(Wsgi()))  # which reads the settings
-        crowd = Crowd(size, sites[-1], may_lose)
-        User.objects.bulk_create(User(username=visitor.name) for visitor in crowd.visitors)
-        return crowd
+        return Crowd(size, sites[-1], may_lose)
 
     yield new
     for site in sites:

@@ -7,12 +7,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
-from django.urls import path
 
 from tests.sessions import CartLine, ShopSession
-from tests.web import urls
-from typed_sessions import SessionStatus, TypedRequest
-from typed_sessions.auth import login
+from typed_sessions import SessionStatus, TypedRequest, aget_session
+from typed_sessions.auth import alogin, login
 
 Request = TypedRequest[ShopSession]
 
@@ -35,7 +33,8 @@ def _engrave(request: Request, mark: str) -> None:
 
 
 def _sign_in(request: Request, mark: str) -> None:
-    login(request, User.objects.get(username=mark), remember=request.GET["remember"] == "yes")
+    user, _ = User.objects.get_or_create(username=mark)
+    login(request, user, remember=request.GET["remember"] == "yes")
 
 
 def _look(request: Request, mark: str) -> None:
@@ -70,16 +69,34 @@ def found_in(session: ShopSession, canary: object) -> dict[str, Any]:
     }
 
 
-def page(request: Request, name: str) -> HttpResponse:
-    """A page for ``members`` sends everybody else to the sign-in."""
-    session = request.typed_session
-    found = {**found_in(session, request.session.get("canary")), "status": session.status.value, "id": session.id}
+def _shown(request: Request, session: ShopSession, canary: object) -> HttpResponse:
+    """What was found. A page for ``members`` sends everybody else to the sign-in."""
+    found = {**found_in(session, canary), "status": session.status.value, "id": session.id}
     if "members" in request.GET and not session.is_authenticated:
         return HttpResponseRedirect(f"/sign-in/?why={session.status.value}")
     if session.status is SessionStatus.LOST:
         session.landing_page = "we are sorry"  # begins another session, whatever the page does
-    PAGES[name](request, request.GET["mark"])
     return JsonResponse(found)
 
 
-urlpatterns = [*urls.urlpatterns, path("<slug:name>/", page)]
+def page(request: Request, name: str) -> HttpResponse:
+    response = _shown(request, request.typed_session, request.session.get("canary"))
+    if response.status_code == 200:
+        PAGES[name](request, request.GET["mark"])
+    return response
+
+
+async def async_page(request: Request, name: str) -> HttpResponse:
+    session, mark = await aget_session(request, ShopSession), request.GET["mark"]
+    response = _shown(request, session, await request.session.aget("canary"))
+    if response.status_code != 200:
+        return response
+    if name == "enter":
+        session.gift_note = mark
+        await request.session.aset("canary", mark)
+    elif name == "sign-in":
+        user, _ = await User.objects.aget_or_create(username=mark)
+        await alogin(request, user, remember=request.GET["remember"] == "yes")
+    else:
+        PAGES[name](request, mark)
+    return response

@@ -21,7 +21,7 @@ from typed_sessions.testing.engines import Clock, Configure, Verbs, stopped_cloc
 
 pytestmark = pytest.mark.django_db
 
-VERBS = ["load", "create", "save", "touch", "replace", "end", "mark_lost", "claim_overdue", "settle", "clear_expired"]
+VERBS = ["load", "create", "save", "touch", "replace", "end", "claim_overdue", "settle", "clear_expired"]
 
 
 def _forget(server: RedisServer, *, records: bool) -> None:

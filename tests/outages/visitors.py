@@ -271,7 +271,7 @@ class Site:
 class Crowd:
     """Visitors, each in a thread of its own."""
 
-    def __init__(self, size: int, site: Site, may_lose: bool) -> None:
+    def __init__(self, size: int, site: Ask, may_lose: bool) -> None:
         self.journal = Journal()
         self.visitors = [Visitor(number, Browser(site), self.journal, may_lose) for number in range(size)]
 
