@@ -23,7 +23,7 @@ def milliseconds() -> int:
     """``now``, a thousand times finer, and never the same twice in this process."""
     global _latest  # a process has one clock
     moment = now() * 1000 + int(time.time() * 1000) % 1000
-    _latest = _latest + 1 if 0 <= _latest - moment < 1000 else moment
+    _latest = _latest + 1 if 0 <= _latest - moment < 60_000 else moment
     return _latest
 
 

@@ -123,10 +123,10 @@ class LiveSessions:
         them; what one leaves behind that has died is told by another, so that after a crash ``on_ended`` may be told
         twice for the batch that was under way.
         """
-        return drive(_engine().reap(limit, lease, batch))
+        return drive(self._reaping(limit, lease, batch))
 
     async def areap(self, limit: int | None = None, lease: int = 60, batch: int = 200) -> Reaped:
-        return await adrive(_engine().reap(limit, lease, batch))
+        return await adrive(self._reaping(limit, lease, batch))
 
     def update(self, session_id: str, change: Callable[[Any], object]) -> Any:
         """Calls ``change(session)``, saves what that has changed, and answers the session as it is then; ``None``, and
@@ -199,6 +199,12 @@ class LiveSessions:
     def _counting(self, user: object) -> Flow[int]:
         store = _engine().store
         return len((yield Step(store.of_user, store.aof_user, (_key_of(user), clock.now()))))
+
+    def _reaping(self, limit: int | None, lease: int, batch: int) -> Flow[Reaped]:
+        engine = _engine()
+        if not engine.store.lists_sessions:
+            yield from self._counting_all()  # which says so
+        return (yield from engine.reap(limit, lease, batch))
 
     def _counting_all(self) -> Flow[int]:
         store = _engine().store

@@ -33,7 +33,7 @@ def refusing(engine: LoadedSession, user: str) -> Flow[str | None]:
     if limit is None:
         return None
     ids = yield Step(engine.store.of_user, engine.store.aof_user, (user, clock.now()))
-    return _reason(limit) if len(set(ids) - set(_leaving(engine, user))) >= limit else None
+    return _reason(limit) if len(set(ids) - {*engine.leaving}) >= limit else None
 
 
 def reserving(engine: LoadedSession, user: str) -> Flow[bool]:
@@ -45,7 +45,7 @@ def reserving(engine: LoadedSession, user: str) -> Flow[bool]:
     if limit is None:
         return False
     now = clock.now()
-    place = (user, engine.facts.id, _leaving(engine, user), limit, now, now + RESERVED_FOR)
+    place = (user, engine.facts.id, engine.leaving, limit, now, now + RESERVED_FOR)
     if not (yield Step(store.reserve, store.areserve, place)):
         raise SignInRefused(_reason(limit))
     return True
@@ -86,12 +86,6 @@ def _ending_oldest(engine: LoadedSession, user: str, limit: int) -> Flow[None]:
 def _refused_beyond() -> int | None:
     settings = conf.settings()
     return settings.max_sessions_per_user if settings.on_limit == "refuse" else None
-
-
-def _leaving(engine: LoadedSession, user: str) -> list[str]:
-    """The session of this very request, if it is one of the user's, which the new one replaces."""
-    record = engine.facts.record
-    return [record.id] if record is not None and record.user == user else []
 
 
 def _reason(limit: int) -> str:

@@ -168,6 +168,13 @@ class LoadedSession(BoundSession):
         """Whether the record is stored under the token that the session has now."""
         return self._facts.is_stored and not self._facts.is_rotated
 
+    @property
+    def leaving(self) -> list[str]:
+        """Ids of the sessions that this browser has, and that end when somebody signs in."""
+        record, presented = self._facts.record, self._presented
+        others = presented.superseded if presented is not None else ()
+        return [*([record.id] if record is not None else []), *others]
+
     def note(self, key: str, value: object) -> None:
         """Sets what is stored along with the next save. With ``SAVE="explicit"`` it is no reason for one."""
         self._get_session()[key] = value

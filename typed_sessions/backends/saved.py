@@ -148,7 +148,7 @@ class SavedSession(OwnedSession):
         detached.session = copy.session
         return detached
 
-    def _saving(self, must_create: bool = False) -> Flow[Commit]:
+    def _storing(self, must_create: bool) -> Flow[Commit]:
         self.part_with_former_user()
         if self._key is None:
             self._issue(self.mode)
@@ -198,6 +198,13 @@ class SavedSession(OwnedSession):
 
     def _has_content(self) -> bool:
         return bool(self._facts.bag) or self._opened.has_changed_fields()
+
+    def _saving(self, must_create: bool = False) -> Flow[Commit]:
+        try:
+            return (yield from self._storing(must_create))
+        except Exception:
+            yield from self.releasing()  # nothing is stored that would need the place
+            raise
 
     def _inserting(self, must_create: bool) -> Flow[None]:
         if self._outdated is not None and not self._authenticated_now:
