@@ -125,6 +125,15 @@ CASES = {
         on("cache", **{**LOCAL, "OPTIONS": {}}), "CACHES['default'] holds 300 entries", "MAX_ENTRIES", ("W038",)
     ),
     "W041": Case(typed(CODEC="msgpack"), "CODEC is 'msgpack'", "Leave CODEC out"),
+    "E042": Case(
+        {**on("cache", **LOCAL), **typed(MAX_SESSIONS_PER_USER=3)},
+        "MAX_SESSIONS_PER_USER is set",
+        "db, redis or cached_db engine",
+        ("W038",),
+    ),
+    "W043": Case(
+        typed(REVOCATION_JOURNAL=True), "REVOCATION_JOURNAL is about replicas", "Leave REVOCATION_JOURNAL out"
+    ),
     "W050": Case(
         {"SESSION_COOKIE_SECURE": False},
         "SESSION_COOKIE_SECURE",

@@ -267,3 +267,24 @@ def test_a_codec_that_the_database_does_not_use_is_told(name: str, numbers: list
 def test_json_is_fine_for_every_engine(name: str) -> None:
     """The codec that is the default may be written down."""
     assert found(**on(name, **redis()), **typed(CODEC="json")) == []
+
+
+# Abilities
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [("db", []), ("cached_db", []), ("redis", []), ("cache", ["E042", "W038"])],
+)
+def test_a_limit_needs_a_store_that_knows_the_sessions_of_a_user(name: str, numbers: list[str]) -> None:
+    """MAX_SESSIONS_PER_USER does nothing on an engine that cannot list."""
+    assert found_ids(**on(name, **redis()), **typed(MAX_SESSIONS_PER_USER=3)) == numbers
+
+
+@pytest.mark.parametrize("ability", [{"REVOCATION_JOURNAL": True}, {"REPLICA_ACKS": 1}])
+@pytest.mark.parametrize(
+    ("name", "numbers"), [("db", ["W043"]), ("cached_db", ["W043"]), ("redis", []), ("cache", ["W038", "W043"])]
+)
+def test_what_is_about_replicas_is_for_redis(name: str, ability: dict[str, Any], numbers: list[str]) -> None:
+    """A journal or acknowledgements that nothing will ever read are told."""
+    assert found_ids(**on(name, **redis()), **typed(**ability)) == numbers

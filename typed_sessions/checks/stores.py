@@ -11,6 +11,7 @@ from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.filebased import FileBasedCache
 from django.core.cache.backends.locmem import LocMemCache
 
+from ..conf import problems
 from .messages import Messages, check, configured_engine, error, imported, warning
 
 Cache = Mapping[str, Any]
@@ -28,12 +29,13 @@ def check_store() -> Messages:
     """The cache that the engine needs, and its options."""
     engine = _engine()
     if engine not in _CHECKS:
-        return _check_codec(engine)
+        return [*_check_codec(engine), *_check_abilities(engine)]
     alias = django_settings.SESSION_CACHE_ALIAS
     if alias not in django_settings.CACHES:
         what, hint = f"SESSION_CACHE_ALIAS is {alias!r}, and CACHES has no such entry.", f"Add CACHES[{alias!r}]."
         return [error(30, what, hint)]
-    return [*_CHECKS[engine](alias, django_settings.CACHES[alias]), *_check_codec(engine)]
+    cache = django_settings.CACHES[alias]
+    return [*_CHECKS[engine](alias, cache), *_check_codec(engine), *_check_abilities(engine)]
 
 
 @check("CACHES or SESSION_CACHE_ALIAS")
@@ -107,6 +109,21 @@ def _check_codec(engine: str) -> Messages:
     if engine in ("db", "cached_db") and isinstance(given, Mapping) and given.get("CODEC") == "msgpack":
         return [warning(41, "CODEC is 'msgpack', and the database holds JSON whatever it says.", "Leave CODEC out.")]
     return []
+
+
+def _check_abilities(engine: str) -> Messages:
+    """Settings that ask of a store what only another one does."""
+    given = getattr(django_settings, "TYPED_SESSIONS", {})
+    asked = given if isinstance(given, Mapping) and not problems(given) else {}
+    found = []
+    if engine == "cache" and asked.get("MAX_SESSIONS_PER_USER"):
+        what = "MAX_SESSIONS_PER_USER is set, and the cache engine does not know the sessions of a user."
+        found.append(error(42, what, "Use the db, redis or cached_db engine, or leave MAX_SESSIONS_PER_USER out."))
+    for name in ("REVOCATION_JOURNAL", "REPLICA_ACKS"):
+        if engine and engine != "redis" and asked.get(name):
+            what = f"{name} is about replicas of Redis, and the engine is {engine}."
+            found.append(warning(43, what, f"Leave {name} out."))
+    return found
 
 
 _CHECKS = {"redis": _check_redis, "cached_db": _check_cached_db, "cache": _check_cache}
