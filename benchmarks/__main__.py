@@ -101,7 +101,7 @@ def _list(arguments: argparse.Namespace, counter: Counter, server: RedisServer) 
     from .engines import OurEngine
 
     sessions = arguments.sessions or (2_000 if arguments.quick else 100_000)
-    parts = {**machine.description(server.client(), pinned=False), "load": listing.load()}
+    parts = machine.description(server.client(), pinned=False)
     found = {name: listing.listed(OurEngine(name, name), counter, sessions, _tell) for name in ("redis", "db")}
     write = FORMATS[arguments.format]
     print(write(f"{sessions:,} sessions: milliseconds, and round trips (r) or statements (q)", *listing.times(found)))

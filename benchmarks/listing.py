@@ -68,6 +68,8 @@ class Listed:
     seeding: float
     """Seconds."""
     costs: dict[str, Cost]
+    load: float
+    """Of the machine meanwhile, this included: how many wanted a processor at a time."""
     sizes: dict[str, float]
     """Bytes for each session, by what has them."""
     reaping: float
@@ -88,6 +90,7 @@ def listed(engine: OurEngine, counter: Counter, sessions: int, tell: Callable[[s
         sizes = kept.sizes(sessions)
         tell(f"{engine.name}: listing")
         costs = {name: _cost(engine, counter, times, ask) for name, times, ask in _questions(sessions)}
+        load = os.getloadavg()[0]
         kept.clear()
         tell(f"{engine.name}: {sessions:,} sessions that have expired")
         kept.seed(_records(template, sessions, is_over=True))
@@ -97,7 +100,7 @@ def listed(engine: OurEngine, counter: Counter, sessions: int, tell: Callable[[s
         reaping = time.perf_counter() - begun
         left = kept.left()
         kept.clear()
-    return Listed(sessions, kept.bytes_of(template), seeding, costs, sizes, reaping, ended, left)
+    return Listed(sessions, kept.bytes_of(template), seeding, costs, load, sizes, reaping, ended, left)
 
 
 def _template(engine: OurEngine) -> Record:
@@ -281,11 +284,6 @@ def _batches(records: Iterable[T]) -> Iterator[list[T]]:
         yield batch
 
 
-def load() -> str:
-    """How busy the machine is."""
-    return f"{os.getloadavg()[0]:.1f} a minute before, of {os.cpu_count()} processors"
-
-
 def times(found: dict[str, Listed]) -> tuple[list[str], list[list[str]]]:
     """Head and rows: milliseconds and counts of each operation."""
     head = ["", *(f"{name}{what}" for name in found for what in (", first", ", then"))]
@@ -314,6 +312,7 @@ def space(found: dict[str, Listed]) -> tuple[list[str], list[list[str]]]:
         for name in names
     ]
     rows.append(["bytes of a record", *(str(each.record) for each in found.values())])
+    rows.append(["load of the machine", *(f"{each.load:.1f}" for each in found.values())])
     rows.append(["stored in a second", *(f"{each.sessions / each.seeding:,.0f}" for each in found.values())])
     rows.append(["expired, and announced by one reaper", *(f"{each.ended:,}" for each in found.values())])
     rows.append(["announced in a second", *(f"{each.ended / each.reaping:,.0f}" for each in found.values())])
