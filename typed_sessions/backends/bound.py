@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.contrib.sessions.backends.base import SessionBase
 
-from .. import tokens
+from .. import telemetry, tokens
 from ..exceptions import InvalidSessionToken, SessionDisabled
 from ..flows import Step
 from ..states import SessionMode, SessionStatus
@@ -39,7 +39,7 @@ class BoundSession(SessionBase):
         self._taking_back: Callable[[HttpRequest, Any], None] | None = None
         self._presented: Presented | None = None
         self._refusal: InvalidSessionToken | None = None
-        self._is_disabled = False
+        self._is_disabled = self._is_rejection_counted = False
         self._former: Former | None = None
         self.has_signed_in = False
         """Whether a user signed in during this request, so that the browser's cookies all have to be new."""
@@ -147,7 +147,15 @@ class BoundSession(SessionBase):
             raise SessionDisabled  # and the page does not depend on the session
         self.accessed = True
         if self._refusal is not None:
+            if self._presented is not None and self._refusal is self._presented.refusal:
+                self._count_rejection()
             raise self._refusal.with_traceback(None)
+
+    def _count_rejection(self) -> None:
+        """Somebody has asked for the session of a token that is none; counted once in a request."""
+        if not self._is_rejection_counted:
+            self._is_rejection_counted = True
+            telemetry.counters.add("rejected")
 
     @property
     def request(self) -> HttpRequest | None:

@@ -210,6 +210,8 @@ class LoadedSession(BoundSession):
             raise self._refusal.with_traceback(None)
         bag = self._facts.bag
         if self._key is None:
+            if self._facts.status is SessionStatus.REJECTED:
+                self._count_rejection()
             self._copy = self._new_copy(None)
         else:
             yield from self._loading_record()
@@ -227,7 +229,7 @@ class LoadedSession(BoundSession):
         token = tokens.read(self._key)
         if token is None or token.mode is not (self._presented.mode if self._presented else token.mode):
             if self._key:
-                telemetry.counters.add("rejected")
+                self._count_rejection()
             self._found_nothing(SessionStatus.REJECTED if self._key else self._facts.status)
             return
         if token.is_blank:
@@ -304,6 +306,7 @@ class LoadedSession(BoundSession):
             self._found_nothing(found.reason.status, found.reason)
         elif found.mode is not token.mode:
             security_logger.warning("Session %s: the record is %s and the token is not", found.id, found.mode.value)
+            self._count_rejection()
             self._found_nothing(SessionStatus.REJECTED)
         elif reason := found.overdue(now):
             self._found_nothing(reason.status, reason)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
-from typing import Final
-from weakref import WeakSet
 
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter, get_meter_provider
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter
 
 from ..telemetry import counters
 from . import live
@@ -16,37 +13,13 @@ from .words import ENDED, MEANINGS, OPERATIONS, REASONS, UNITS
 Callback = Callable[[CallbackOptions], Iterable[Observation]]
 
 
-class _Once:
-    """Which providers have been given something. The global one may be made later than it is asked for."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._providers: WeakSet[MeterProvider] = WeakSet()
-        self._has_global = False
-
-    def is_first(self, provider: MeterProvider | None) -> bool:
-        with self._lock:
-            is_global = provider is None or provider is get_meter_provider()
-            if (is_global and self._has_global) or provider in self._providers:
-                return False
-            self._has_global |= is_global
-            if provider is not None:
-                self._providers.add(provider)
-            return True
-
-
-_counting: Final = _Once()
-_asking: Final = _Once()
-
-
 def register(meter_provider: MeterProvider | None = None) -> None:
     """Makes what is counted known to ``meter_provider``, by default the global one, whenever it collects.
 
     As ``typed_sessions.operations`` with the attribute ``operation``, ``typed_sessions.ended`` with ``reason``, and
-    ``typed_sessions.<name>`` for every other name of ``typed_sessions.telemetry``. A second call changes nothing.
+    ``typed_sessions.<name>`` for every other name of ``typed_sessions.telemetry``. A second call changes nothing, as the
+    same instrument is made once by a meter.
     """
-    if not _counting.is_first(meter_provider):
-        return
     meter = get_meter("typed_sessions", meter_provider=meter_provider)
     for name, meaning in MEANINGS.items():
         if name != "live":
@@ -60,9 +33,8 @@ def register_live(meter_provider: MeterProvider | None = None) -> None:
     All processes tell the same number, so that one of them is enough. If the store does not answer, there is no value.
     Not for the ``cache`` engine, which cannot count. A second call changes nothing.
     """
-    if _asking.is_first(meter_provider):
-        meter = get_meter("typed_sessions", meter_provider=meter_provider)
-        meter.create_observable_gauge("typed_sessions.live", [_live], "{session}", MEANINGS["live"])
+    meter = get_meter("typed_sessions", meter_provider=meter_provider)
+    meter.create_observable_gauge("typed_sessions.live", [_live], "{session}", MEANINGS["live"])
 
 
 def _callback(name: str) -> Callback:
