@@ -152,8 +152,9 @@ def test_many_processes(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("engine")
-def test_live_sessions(registry: CollectorRegistry, browser: Browser, verbs: Verbs) -> None:
+def test_live_sessions(browser: Browser, verbs: Verbs) -> None:
     """Each scrape asks the store, and registering asks nobody."""
+    registry = CollectorRegistry(auto_describe=True)  # as that of prometheus_client
     prometheus.register_live(registry)
     assert verbs.take() == []
     for number in range(3):
@@ -211,3 +212,23 @@ def test_live_sessions_leave_no_connection_open(registry: CollectorRegistry) -> 
     prometheus.register_live(registry)
     assert value(registry, "live") == 0
     assert connection.connection is None
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("engine", ["db"], indirect=True)
+@pytest.mark.usefixtures("engine")
+def test_live_sessions_over_a_connection_that_is_too_old(
+    registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it ask by a connection that a request would not use any more; one that lasts is kept."""
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", None)
+    prometheus.register_live(registry)
+    assert value(registry, "live") == 0
+    kept = connection.connection
+    assert value(registry, "live") == 0
+    assert connection.connection is kept is not None
+    connection.close_at = 0
+    assert value(registry, "live") == 0
+    assert connection.connection is not None
+    assert connection.connection is not kept
+    connection.close()

@@ -17,8 +17,8 @@ def register(meter_provider: MeterProvider | None = None) -> None:
     """Makes what is counted known to ``meter_provider``, by default the global one, whenever it collects.
 
     As ``typed_sessions.operations`` with the attribute ``operation``, ``typed_sessions.ended`` with ``reason``, and
-    ``typed_sessions.<name>`` for every other name of ``typed_sessions.telemetry``. A second call changes nothing, as the
-    same instrument is made once by a meter.
+    ``typed_sessions.<name>`` for every other name of ``typed_sessions.telemetry``. A second call changes nothing: a
+    meter makes the same instrument once.
     """
     meter = get_meter("typed_sessions", meter_provider=meter_provider)
     for name, meaning in MEANINGS.items():
