@@ -71,6 +71,13 @@ class Journal:
         self.entries: list[Entry] = []
         self._counts: Counter[str] = Counter()
         self._changed = threading.Condition()
+        self._error: BaseException | None = None
+
+    def end(self, error: BaseException) -> None:
+        """Nobody need wait any more."""
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
 
     def add(self, visitor: int, what: str, mark: str, session_id: str) -> None:
         with self._changed:
@@ -85,7 +92,10 @@ class Journal:
         """Until there are so many more entries of these kinds, or of any."""
         with self._changed:
             goal = self.count(*kinds) + number
-            assert self._changed.wait_for(lambda: self.count(*kinds) >= goal, PATIENCE), (goal, self._counts)
+            is_there = self._changed.wait_for(lambda: self._error or self.count(*kinds) >= goal, PATIENCE)
+            if self._error:
+                raise self._error
+            assert is_there, (goal, self._counts)
 
     def of(self, what: str) -> list[str]:
         """The ids of the sessions to which it happened."""
@@ -279,9 +289,16 @@ class Crowd:
     def clicking(self) -> Iterator[Journal]:
         """They come all at once; what happens in this block happens to them. Then all come once more."""
         with ThreadPoolExecutor(len(self.visitors)) as threads:
-            clicking = [threads.submit(visitor.click_through) for visitor in self.visitors]
+            clicking = [threads.submit(self._click, visitor) for visitor in self.visitors]
             yield self.journal
             for clicked in clicking:
                 clicked.result()
         for visitor in self.visitors:
             visitor.do("look")
+
+    def _click(self, visitor: Visitor) -> None:
+        try:
+            visitor.click_through()
+        except BaseException as error:
+            self.journal.end(error)
+            raise
