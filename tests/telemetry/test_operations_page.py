@@ -133,7 +133,7 @@ def test_rules_for_prometheus() -> None:
 @pytest.mark.parametrize(
     ("told", "actual", "figure"),
     [
-        ("keep a session that has expired for an hour", LINGER, 3600),
+        ("Redis keeps a session that has expired for an hour", LINGER, 3600),
         ("more than five minutes", ABANDONED, 300),
     ],
 )
