@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 
-from tests.engines.rows import UseEngine, configure, rows, use_engine
+from tests.engines.rows import UseEngine, configure, use_engine
 from tests.life.ears import Ears, LifeSession, receive
 from tests.life.site import Site
 from tests.web.conftest import (
@@ -37,22 +38,58 @@ __all__ = [
     "verbs",
 ]
 
-LISTING = rows("db", "postgres", "cached_db", "redis", "msgpack", "cluster")
-"""Every engine that knows its sessions."""
-ON_SERVERS = rows("postgres", "redis")
-FEW = rows("db", "redis")
 
+class World(NamedTuple):
+    """What a test runs on."""
 
-@pytest.fixture(params=LISTING)
-def engine(request: pytest.FixtureRequest, use_engine: UseEngine) -> type[SessionStore]:
-    return use_engine(request.param)
-
-
-@pytest.fixture(params=["sync", "async"])
-def way(request: pytest.FixtureRequest) -> str:
+    row: str
+    """The engine's, in tests/engines/rows.py."""
+    way: str
     """Whether views, handlers, verbs and hooks are sync or async."""
-    name: str = request.param
-    return name
+
+
+def worlds(*names: str) -> list[Any]:
+    """Parameters for the fixture `world`, such as "redis-async"."""
+    marks = {"postgres": pytest.mark.postgres}
+    return [pytest.param(World(*name.split("-")), id=name, marks=marks.get(name.split("-")[0], ())) for name in names]
+
+
+LISTING = [
+    "db-sync",
+    "db-async",
+    "postgres-async",
+    "cached_db-sync",
+    "redis-sync",
+    "redis-async",
+    "msgpack-sync",
+    "cluster-async",
+]
+"""Every engine that knows its sessions, and both ways."""
+
+
+def on(*names: str) -> pytest.MarkDecorator:
+    """The test runs on these worlds."""
+    return pytest.mark.parametrize("world", worlds(*names), indirect=True)
+
+
+few = on("db-sync", "redis-async")
+"""For what no store has a part in."""
+
+
+@pytest.fixture(params=worlds(*LISTING))
+def world(request: pytest.FixtureRequest) -> World:
+    world: World = request.param
+    return world
+
+
+@pytest.fixture
+def engine(world: World, use_engine: UseEngine) -> type[SessionStore]:
+    return use_engine(world.row)
+
+
+@pytest.fixture
+def way(world: World) -> str:
+    return world.way
 
 
 @pytest.fixture
@@ -82,7 +119,6 @@ def site(ears: Ears, new_browser: NewBrowser, way: str, user: User, clock: Clock
 @pytest.fixture
 def change_database(database_alias: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """`change_database(ATOMIC_REQUESTS=True)` changes keys of the entry in DATABASES."""
-    from django.db import connections
 
     def change(**keys: Any) -> None:
         for name, value in keys.items():

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from tests.life.conftest import FEW
+from tests.life.conftest import few
 from tests.life.ears import EVENTS, HOOK, SIGNAL, Ears, LifeSession
 from tests.life.site import Site, id_of
 from tests.web.browser import PID
@@ -25,9 +25,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 Ends = list[tuple[str | None, EndReason]]
 Way = Callable[[Site], Ends]
 """Ends sessions, and answers with those that are to be told, in their order."""
-
-few = pytest.mark.parametrize("engine", FEW, indirect=True)
-"""For what no store has a part in."""
 
 
 def sign_out(site: Site) -> Ends:

@@ -16,8 +16,7 @@ from django.contrib.auth.views import LoginView
 from django.urls import path
 
 from tests.concurrency_crowds.crowds import at_once
-from tests.engines.rows import rows
-from tests.life.conftest import FEW
+from tests.life.conftest import few, on
 from tests.life.ears import Ears
 from tests.life.site import DAY, Site, id_of
 from tests.web.browser import ID, PID, Browser
@@ -27,7 +26,7 @@ from tests.web.urls import urlpatterns as pages
 from typed_sessions import EndReason, live_sessions
 from typed_sessions.auth import login
 from typed_sessions.backends.base import SessionStore
-from typed_sessions.exceptions import SignInRefused
+from typed_sessions.exceptions import SignInRefused, StoreUnavailable
 from typed_sessions.forms import SignInForm
 from typed_sessions.testing.engines import Clock, Configure, Verbs
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.django_db(transaction=True)
 
 CROWD, CAP = 20, 3
-few = pytest.mark.parametrize("engine", FEW, indirect=True)
 OVER = EndReason.OVER_LIMIT
 
 
@@ -216,9 +214,8 @@ def test_expired_sessions_take_no_place(site: Site, clock: Clock) -> None:
     assert sign_in(site, site.new_browser()) == 200
 
 
-@few
+@on("db-sync", "redis-sync")
 @pytest.mark.usefixtures("refuse")
-@pytest.mark.parametrize("way", ["sync"])
 def test_refusal_is_an_exception(site: Site) -> None:
     """`login` raises `SignInRefused` with words for people, and the view may go on without."""
     for _ in range(CAP):
@@ -238,9 +235,8 @@ def test_refusal_is_an_exception(site: Site) -> None:
     assert browser.visit(lambda request: request.typed_session.currency).text == "USD"
 
 
-@few
+@on("db-sync", "redis-sync")
 @pytest.mark.usefixtures("refuse")
-@pytest.mark.parametrize("way", ["sync"])
 def test_refusal_by_djangos_login(site: Site, ears: Ears) -> None:
     """Django's own `login`, which asks nobody first, signs nobody in either."""
     for _ in range(CAP):
@@ -280,12 +276,38 @@ def test_form_says_why(site: Site, page: str, settings: Settings, tmp_path: Path
     assert live_sessions.count_for(site.user) == CAP
 
 
+@few
+@pytest.mark.usefixtures("refuse")
+def test_session_of_the_other_cookie_is_replaced(site: Site, configure: Configure) -> None:
+    """Nor does a browser whose other cookie opens a session of the user, which ends with the sign-in."""
+    configure(MAX_SESSIONS_PER_USER=1)
+    remembered, visitor = site.signed_in(remember=True), site.visitor()
+    both = visitor.copy(ss_pid=remembered.cookies[PID])
+    assert sign_in(site, both) == 200
+    assert live_ids(site) == {id_of(both)}
+
+
+@few
+@pytest.mark.usefixtures("refuse")
+def test_place_is_given_back(site: Site, verbs: Verbs, engine: type[SessionStore]) -> None:
+    """A sign-in that fails after its place was taken leaves the place to others at once."""
+
+    def fail() -> None:
+        raise StoreUnavailable("for this test")
+
+    for _ in range(CAP - 1):
+        site.signed_in()
+    verbs.before("create", fail)
+    assert sign_in(site, site.new_browser()) == 503
+    assert sign_in(site, site.new_browser()) == 200
+    assert sign_in(site, site.new_browser()) == 403
+
+
 # Engines that cannot
 
 
-@pytest.mark.parametrize("engine", rows("cache"), indirect=True)
+@on("cache-sync")
 @pytest.mark.parametrize("on_limit", ["end_oldest", "refuse"])
-@pytest.mark.parametrize("way", ["sync"])
 def test_cache_cannot_count(site: Site, configure: Configure, on_limit: str) -> None:
     """On the cache engine, which does not know whose sessions there are, a limit is an error that says so."""
     configure(MAX_SESSIONS_PER_USER=CAP, ON_LIMIT=on_limit)

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from django_redis import get_redis_connection
 
-from tests.life.conftest import FEW
+from tests.life.conftest import few, on
 from tests.life.ears import EVENTS, HOOK, SIGNAL, Ears
 from tests.life.site import DAY, Site, id_of
 from tests.web.stored import raw_records, spoil
@@ -24,8 +24,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 IDLE, ABSOLUTE = EndReason.EXPIRED_IDLE, EndReason.EXPIRED_ABSOLUTE
 TEMP, PERM = 14 * DAY, 28 * DAY
-few = pytest.mark.parametrize("engine", FEW, indirect=True)
-on_redis = pytest.mark.parametrize("engine", ["redis"], indirect=True)
+on_redis = on("redis-sync", "redis-async")
 
 
 def beyond(clock: Clock, lifetime: int) -> None:
@@ -191,8 +190,8 @@ def test_r34_claim_whose_reaper_died(site: Site, ears: Ears, clock: Clock, engin
     assert site.reap() == (0, 0)
 
 
+@on("db-sync", "postgres-sync", "cached_db-sync", "redis-sync", "cluster-sync")
 @pytest.mark.parametrize("by", [HOOK, SIGNAL])
-@pytest.mark.parametrize("way", ["sync"])
 def test_r34_reaper_that_is_stopped(site: Site, ears: Ears, clock: Clock, by: str) -> None:
     """A reaper that is stopped while it tells of a session leaves this one and the rest to the next, at least once."""
     browsers = [site.signed_in() for _ in range(3)]
@@ -238,7 +237,7 @@ def test_s92_listener_that_raises(
 # Damage and loss
 
 
-@pytest.mark.parametrize("engine", FEW, indirect=True)
+@few
 def test_unreadable_record_is_told_of(site: Site, ears: Ears, clock: Clock, engine: type[SessionStore]) -> None:
     """What cannot be read when it is over is told of as that, with the defaults of the class, and is gone then."""
     damaged, whole = site.signed_in(), site.signed_in()

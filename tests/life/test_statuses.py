@@ -12,8 +12,7 @@ from django.core.management import call_command
 from django.template import engines
 from django_redis import get_redis_connection
 
-from tests.engines.rows import UseEngine, rows
-from tests.life.conftest import FEW, LISTING
+from tests.life.conftest import LISTING, World, few, on, worlds
 from tests.life.site import DAY, Site, id_of
 from tests.servers.redis import RedisServer
 from tests.sessions import ShopSession
@@ -26,16 +25,16 @@ from typed_sessions.testing.engines import Clock, Configure
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-few = pytest.mark.parametrize("engine", FEW, indirect=True)
-listing = pytest.mark.parametrize("engine", LISTING, indirect=True)
-on_redis = pytest.mark.parametrize("engine", ["redis"], indirect=True)
-TOLD_REASONS = [reason for reason in EndReason if reason.status is SessionStatus.ENDED and reason.value != "lost"]
+listing = on(*LISTING)
+on_redis = on("redis-sync", "redis-async")
+TOLD_REASONS = [reason for reason in EndReason if reason.status is SessionStatus.ENDED]
 
 
-@pytest.fixture(params=rows("db", "postgres", "cached_db", "redis", "msgpack", "cluster", "cache"))
-def engine(request: pytest.FixtureRequest, use_engine: UseEngine) -> type[SessionStore]:
+@pytest.fixture(params=worlds(*LISTING, "cache-sync", "cache-async"))
+def world(request: pytest.FixtureRequest) -> World:
     """Every engine."""
-    return use_engine(request.param)
+    world: World = request.param
+    return world
 
 
 @pytest.fixture
@@ -186,7 +185,7 @@ def test_phone_that_comes_back(site: Site, clock: Clock, days: int) -> None:
     assert status_of(site, other) == "ended ended_by_user"
 
 
-@pytest.mark.parametrize("engine", ["redis", "msgpack", "cluster"], indirect=True)
+@on("redis-sync", "msgpack-async", "cluster-sync")
 def test_phone_that_comes_back_to_redis(site: Site, engine: type[SessionStore]) -> None:
     """Redis keeps what it has to tell for that long, and what nobody will ask for only an hour."""
     phone, leaver, mover = site.signed_in(), site.signed_in(remember=True), site.signed_in()

@@ -12,8 +12,7 @@ from typing import Any, ClassVar
 import pytest
 from django.contrib.auth.models import User
 
-from tests.engines.rows import UseEngine, rows
-from tests.life.conftest import FEW
+from tests.life.conftest import LISTING, World, few, on, worlds
 from tests.life.ears import Ears
 from tests.life.site import DAY, Site, id_of
 from tests.sessions import ShopSession
@@ -28,13 +27,13 @@ from typed_sessions.testing.stores import new_record
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HOUR = 3600
-few = pytest.mark.parametrize("engine", FEW, indirect=True)
 
 
-@pytest.fixture(params=rows("db", "postgres", "cached_db", "redis", "msgpack", "cluster", "cache"))
-def engine(request: pytest.FixtureRequest, use_engine: UseEngine) -> type[SessionStore]:
-    """Every engine: that a session is over is known where it is read."""
-    return use_engine(request.param)
+@pytest.fixture(params=worlds(*LISTING, "cache-sync", "cache-async"))
+def world(request: pytest.FixtureRequest) -> World:
+    """Every engine."""
+    world: World = request.param
+    return world
 
 
 # Idle and absolute
@@ -318,7 +317,7 @@ def real_site(ears: Ears, new_browser: Any, way: str, user: User) -> Site:
     return Site(new_browser, way == "async", user, StoppedClock(0))
 
 
-with_clocks = pytest.mark.parametrize("engine", rows("postgres", "redis", "cluster"), indirect=True)
+with_clocks = on("postgres-sync", "redis-sync", "redis-async", "cluster-async")
 """Those whose store has a clock that all machines share."""
 
 

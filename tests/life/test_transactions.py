@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from tests import routers
-from tests.engines.rows import rows
+from tests.life.conftest import World, worlds
 from tests.life.ears import SIGNAL, Ears
 from tests.life.site import Site, atomic, id_of, undo
 from typed_sessions import EndReason, live_sessions
@@ -29,10 +29,11 @@ Act = Callable[[Any, Site], object]
 """Ends the session of a request, or that of its browser."""
 
 
-@pytest.fixture(params=rows("db", "postgres", "cached_db", "redis"))
-def engine(request: pytest.FixtureRequest, use_engine: Callable[[str], type[SessionStore]]) -> type[SessionStore]:
+@pytest.fixture(params=worlds("db-sync", "postgres-sync", "db-async", "cached_db-async", "redis-sync"))
+def world(request: pytest.FixtureRequest) -> World:
     """Those that take part in transactions, and one that does not."""
-    return use_engine(request.param)
+    world: World = request.param
+    return world
 
 
 def is_over(engine: type[SessionStore], session_id: str) -> bool:

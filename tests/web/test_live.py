@@ -488,7 +488,7 @@ def test_store_that_does_not_answer(
 
 
 @pytest.mark.parametrize("engine", ["cache"], indirect=True)
-@pytest.mark.parametrize("verb", ["for_user", "count_for", "end_for_user", "count", "recent", "end_all"])
+@pytest.mark.parametrize("verb", ["for_user", "count_for", "end_for_user", "count", "recent", "end_all", "reap"])
 def test_cache_cannot_list(live: LiveSessions, engine: type[SessionStore], user: User, verb: str) -> None:
     """On the cache engine what needs a list says so, and which engines have one."""
     with pytest.raises(NotImplementedError, match="CacheStore cannot list sessions; use the redis, db or cached_db"):
