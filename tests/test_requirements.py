@@ -12,8 +12,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/requirements.rst"
-NUMBERS = [f"S{number:02}" for number in (*range(1, 54), *range(57, 61), 84, 85, *range(93, 97))]
-NUMBERS += [f"R{number}" for number in range(21, 33)]
+NUMBERS = [f"S{number:02}" for number in (*range(1, 67), 84, 85, *range(93, 97))]
+NUMBERS += [f"R{number:02}" for number in range(1, 33)]
+LATER = [f"R{number}" for number in range(33, 39)]
 RACES = ["two sign-ins", "sign-in", "sign-out", "new token", "new password", "expiry", "all at once"]
 PARTS = ["read-only", "passive", "exclusive", "the answer", "no request"]
 SITUATIONS = [str(number) for number in range(1, 11)]
@@ -51,8 +52,8 @@ def names_in(path: str) -> set[str]:
 
 
 def test_every_number_has_a_row() -> None:
-    """The numbers come once each and in order, then the races and what views say, and then the ten situations."""
-    assert [row.label for row in rows()] == [*NUMBERS, *RACES, *PARTS, *SITUATIONS]
+    """The numbers come once each and in order, with races and what views say after R32, and then the ten situations."""
+    assert [row.label for row in rows()] == [*NUMBERS, *RACES, *PARTS, *LATER, *SITUATIONS]
 
 
 @pytest.mark.parametrize("test", sorted(set(named())))
@@ -70,7 +71,9 @@ def test_row_is_complete(row: Row) -> None:
     assert len(row.tests) == len(set(row.tests)) > 0
     if row.label in RACES + PARTS:
         return
-    mark = rf"(?<![a-z]){row.label.lower()}_" if row.label in NUMBERS else rf"test_rows?_(\d+_(and|to)_)?{row.label}_"
+    mark = rf"(?<![a-z]){row.label.lower()}_"
+    if row.label in SITUATIONS:
+        mark = rf"test_rows?_(\d+_(and|to)_)?{row.label}_"
     assert [test for test in row.tests if re.search(mark, test.partition("::")[2])]
 
 
