@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ..telemetry import counters
+from ..telemetry import NAMES, counters
 from . import live
 from .words import ENDED, MEANINGS, OPERATIONS, REASONS
 
@@ -54,24 +54,18 @@ class _Exporter:
     """The metrics in one registry. All are there from the beginning, at 0, as rates want it."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        labels = {"operations": ["operation"], ENDED: ["reason"]}
-        self._metrics = {
-            name: Counter(f"typed_sessions_{name}", meaning, labels.get(name, []), registry=registry)
-            for name, meaning in MEANINGS.items()
-            if name != "live"
+        def metric(name: str, *labels: str) -> Counter:
+            return Counter(f"typed_sessions_{name}", MEANINGS[name], labels, registry=registry)
+
+        operations, ended = metric("operations", "operation"), metric(ENDED, "reason")
+        self._counters = {
+            **{(name, ""): operations.labels(word) for name, word in OPERATIONS.items()},
+            **{(ENDED, reason): ended.labels(reason) for reason in REASONS},
+            **{(name, ""): metric(name) for name in NAMES if name != ENDED and name not in OPERATIONS},
         }
-        for operation in OPERATIONS.values():
-            self._metrics["operations"].labels(operation)
-        for reason in REASONS:
-            self._metrics[ENDED].labels(reason)
 
     def count(self, name: str, reason: str) -> None:
-        if name in OPERATIONS:
-            self._metrics["operations"].labels(OPERATIONS[name]).inc()
-        elif name == ENDED:
-            self._metrics[ENDED].labels(reason).inc()
-        else:
-            self._metrics[name].inc()
+        self._counters[name, reason].inc()
 
 
 class _Live(Collector):
