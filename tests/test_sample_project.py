@@ -71,6 +71,12 @@ class Shop(Server):
         except requests.ConnectionError:
             return False
 
+    def manage(self, *arguments: str) -> str:
+        """What a command of the shop's `manage.py` prints, as `manage.py demo` tells to call it."""
+        redis = [f"TYPED_SESSIONS_DEMO_REDIS={self.redis.url}"] if self.redis else []
+        program = [*self.command()[:4], *redis, sys.executable, str(MANAGE)]
+        return subprocess.run([*program, *arguments], capture_output=True, text=True, check=True, timeout=60).stdout
+
     def let_pass(self, seconds: int, *of: str) -> None:
         """Makes every sign-in so much older than it is, or other moments of every session."""
         moments = of or ("authenticated",)
@@ -118,6 +124,12 @@ class Visitor(requests.Session):
         """What My devices says of each, as one line of text."""
         page = self.see("/account/devices/")
         items = re.findall(r'<li class="device">(.*?)</li>', page, re.DOTALL)
+        return [" ".join(unescape(re.sub(r"<[^>]+>", " ", item)).split()) for item in items]
+
+    def ended(self) -> list[str]:
+        """What My devices says of each that has ended lately, the last one first."""
+        _, _, panel = self.see("/account/devices/").partition("Not any more")
+        items = re.findall(r"<li>(.*?)</li>", panel, re.DOTALL)
         return [" ".join(unescape(re.sub(r"<[^>]+>", " ", item)).split()) for item in items]
 
     def tab(self) -> Visitor:
@@ -508,18 +520,18 @@ class TestDevices:
         assert "Last seen just now" in visitor.devices()[1]
 
     def test_another_device_can_be_signed_out(self, visitor: Visitor, other: Visitor) -> None:
-        """It is told so until somebody signs in there again, and the cart it had is gone with the session."""
+        """It is told so, once, and the cart it had is gone with the session; the list says which it was, and why."""
         other.submit("/cart/moon-teapot/add/")
         page = visitor.submit(f"/account/devices/{other.session_id}/sign-out/").text
 
         assert "Safari on iPhone is signed out." in page
         assert len(visitor.devices()) == 1
         assert other.items == 0
-        assert "You were signed out here, from another of your devices." in other.see("/")
+        assert visitor.ended()[0] == "Safari on iPhone signed out from another device just now"
+        assert other.see("/").count("Your session has been ended from another of your devices.") == 1
         sign_in = other.see("/account/")
         assert "Good to see you" in sign_in
-        assert "You were signed out here" in sign_in
-        assert "You were signed out here" not in other.sign_in().text
+        assert "session-notice" not in sign_in
 
     def test_all_others_can_be_signed_out_at_once(self, visitor: Visitor, other: Visitor) -> None:
         """The device in use stays signed in."""
@@ -528,6 +540,16 @@ class TestDevices:
         assert "1 other device is signed out." in page
         assert "You are signed in nowhere else." in page
         assert "Good to see you" in other.see("/account/")
+
+    def test_one_that_was_not_used_is_told_of(self, shop: Shop, visitor: Visitor, other: Visitor) -> None:
+        """It has expired, and is told so; the reaper has the shop write down which it was, and why."""
+        visitor.submit("/account/devices/sign-out/")
+        other.sign_in()
+        shop.let_pass(15 * 24 * 3600, "expires")
+        shop.manage("typed_sessions", "reap")
+        assert "Your session has expired because it was not used for some time." in other.see("/")
+        visitor.sign_in()
+        assert "Safari on iPhone not used for some time just now" in visitor.ended()
 
     def test_sessions_of_others_are_out_of_reach(self, visitor: Visitor, other: Visitor) -> None:
         """Knowing the id of somebody else's session opens and ends nothing, nor does that of one's own by this way."""
@@ -765,7 +787,13 @@ class TestDemo:
         assert first.stdout == second.stdout
         for path in ("/", "/sign-in/", "/account/devices/", "/api/", "/admin/"):
             assert f" http://127.0.0.1:9999{path}\n" in first.stdout
-        for said in ("demo-customer", "demo-admin", "db.sqlite3"):
+        for said in (
+            "demo-customer",
+            "demo-admin",
+            "db.sqlite3",
+            "typed_sessions list",
+            "typed_sessions reap --forever",
+        ):
             assert said in first.stdout
         assert [path.name for path in tmp_path.iterdir()] == ["data"]
         assert (tmp_path / "data" / "secret_key").stat().st_mode & 0o077 == 0
@@ -912,7 +940,8 @@ class TestInBrowser:
         page.get_by_text("Safari on iPhone is signed out.").wait_for()
         assert page.locator(".device h3").count() == 1
         telephone.get_by_role("link", name="Clay & Juniper").click()
-        telephone.get_by_text("You were signed out here, from another of your devices.").wait_for()
+        telephone.get_by_text("Your session has been ended from another of your devices.").wait_for()
+        page.get_by_text("signed out from another device").first.wait_for()
         telephone.get_by_role("link", name="Sign in").wait_for()
 
     def test_the_password_is_asked_for_again(self, shop: Shop, page: Page) -> None:

@@ -58,7 +58,7 @@ def of(user: object, current: ShopSession) -> list[Device]:
 
 def _device(session: Any, current: ShopSession) -> Device:
     client = session.client_info
-    name, kind = named(client.last_agent or client.agent if client else "")
+    name, kind = named(_agent_of(session))
     return Device(
         id=session.id,
         name=name,
@@ -69,6 +69,15 @@ def _device(session: Any, current: ShopSession) -> Device:
         last_seen_at=session.last_seen_at,
         is_this=session.id == current.id,
     )
+
+
+def name_of(session: ShopSession) -> str:
+    return named(_agent_of(session))[0]
+
+
+def _agent_of(session: ShopSession) -> str:
+    client = session.client_info
+    return client.last_agent or client.agent if client else ""
 
 
 def named(agent: str) -> tuple[str, Kind]:

@@ -22,7 +22,7 @@ from typed_sessions.auth import logout
 from typed_sessions.decorators import recent_auth_required, session_exclusive, session_passive, session_readonly
 
 from . import cart as carts
-from . import devices, orders
+from . import devices, endings, orders
 from .forms import CurrencyForm, EmailForm, GiftNoteForm, QuantityForm
 from .inspection import describe
 from .products import CATALOGUE, Product
@@ -164,9 +164,10 @@ class Account(LoginRequiredMixin, TypedSessionMixin[ShopSession], TemplateView):
 @login_required
 @require_safe
 def my_devices(request: HttpRequest) -> HttpResponse:
-    """Every session of the customer, and what it is used with."""
+    """Every session of the customer, and what it is used with; and those that have ended lately, and why."""
     session = get_session(request, ShopSession)
-    return render(request, "shop/devices.html", {"devices": devices.of(request.user, session)})
+    context = {"devices": devices.of(request.user, session), "ended": endings.of(cast("User", request.user))}
+    return render(request, "shop/devices.html", context)
 
 
 @login_required

@@ -94,6 +94,12 @@ class Command(BaseCommand):
         lines += [f"  {label(f'{text:<13}')} {site}{reverse(view)}" for text, view in links.items()]
         lines += [f"  {label('Sessions in  ')} {without_password(redis) or settings.DATABASES['default']['NAME']}", ""]
         lines += [f"  {label(f'{who.username:<13}')} password {label(who.password)}" for who in ACCOUNTS]
+        here = f"TYPED_SESSIONS_DEMO_REDIS={without_password(redis)} " if redis else ""
+        verbs = {"Who is there": "list", "Tell of ends": "reap --forever"}
+        lines += [
+            "",
+            *(f"  {label(f'{text:<13}')} {here}python manage.py typed_sessions {verb}" for text, verb in verbs.items()),
+        ]
         if not is_local(host):
             lines += [
                 "",
