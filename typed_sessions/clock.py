@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Final
 
+logger = logging.getLogger("typed_sessions")
+
 TOLERANCE: Final = 2
 """Seconds by which this machine's clock may differ from that of the store."""
+LARGEST_OFFSET: Final = 90_000
+"""Seconds, a little more than a day: what is off by more is a test that travels in time, or nobody's clock."""
 _CHECKED_FOR: Final = 60
 
 _offset = 0
 _checked: float | None = None
+_started = 0.0
+"""When this machine was started, as its clock said when it was compared; another value means that it was set."""
 _latest = 0
 
 
 def now() -> int:
     """Seconds since the epoch, rounded down: the unit of every time in a record."""
-    return int(time.time()) + _offset
+    return int(time.time()) + (_offset if _offset and not _was_set() else 0)
 
 
 def milliseconds() -> int:
@@ -34,13 +41,28 @@ def machine() -> float:
 
 def is_checked() -> bool:
     """Whether ``set_by`` was called a short while ago."""
-    return _checked is not None and time.monotonic() - _checked < _CHECKED_FOR
+    return _checked is not None and 0 <= time.monotonic() - _checked < _CHECKED_FOR
 
 
-def set_by(store: int | None) -> None:
-    """From now on it is as late as in the store, which all machines share; ``None`` if that has no clock (REQ-R35)."""
-    global _offset, _checked  # a process has one clock
+def set_by(store: int | None, took: float = 0) -> None:
+    """From now on it is as late as in the store, which all machines share; ``None`` if that has no clock (REQ-R35).
+
+    ``took`` is how many seconds the store needed to say so: an answer that was under way for long says nothing.
+    """
+    global _offset, _checked, _started  # a process has one clock
     _checked = time.monotonic()
-    if store is not None:
-        offset = store - int(machine())
-        _offset = offset if abs(offset) > TOLERANCE else 0
+    if store is None or took > TOLERANCE:
+        return
+    offset = store - int(machine())
+    if abs(offset) > LARGEST_OFFSET:
+        logger.error("The store's clock is %s s off from this machine's, which is too much to go by", offset)
+        return
+    offset = offset if abs(offset) > TOLERANCE else 0
+    if offset != _offset:
+        logger.warning("This machine's clock is set right by %s s, as the store has it", offset)
+    _offset, _started = offset, machine() - time.monotonic()
+
+
+def _was_set() -> bool:
+    """Whether somebody has set this machine's clock since it was compared, so that it may be right by now."""
+    return abs(machine() - time.monotonic() - _started) > TOLERANCE

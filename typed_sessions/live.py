@@ -17,7 +17,7 @@ from django.db.models import Model
 from . import clock, hooks, telemetry
 from .backends import patience, records
 from .backends.base import SessionStore
-from .backends.endings import ending
+from .backends.endings import ending, spreading
 from .backends.facts import Facts
 from .backends.reaping import Reaped
 from .exceptions import StoreUnavailable, UnreadableRecord
@@ -28,6 +28,8 @@ from .stores.base import Conflict, Saved
 from .stores.record import Record
 from .tokens import is_well_formed
 
+LARGEST_BATCH = 1000
+"""Sessions that one statement or script can claim."""
 _PAGE = 500
 _PASSES = 5
 
@@ -80,10 +82,10 @@ class LiveSessions:
 
     def end(self, session_id: str, reason: EndReason = EndReason.ENDED_BY_USER) -> bool:
         """Ends a session at once. Whether there was one to end."""
-        return drive(self._ending(session_id, reason))
+        return drive(self._ending_one(session_id, reason))
 
     async def aend(self, session_id: str, reason: EndReason = EndReason.ENDED_BY_USER) -> bool:
-        return await adrive(self._ending(session_id, reason))
+        return await adrive(self._ending_one(session_id, reason))
 
     def end_for_user(self, user: object, keep: str | None = None, reason: EndReason = EndReason.ENDED_BY_USER) -> int:
         """Ends all sessions of ``user`` but the one with the id ``keep``. How many there were."""
@@ -201,10 +203,12 @@ class LiveSessions:
         return len((yield Step(store.of_user, store.aof_user, (_key_of(user), clock.now()))))
 
     def _reaping(self, limit: int | None, lease: int, batch: int) -> Flow[Reaped]:
+        if batch < 1 or lease < 1 or (limit is not None and limit < 0):
+            raise ValueError(f"batch and lease are 1 or more, and limit is 0 or more: {batch}, {lease}, {limit}.")
         engine = _engine()
         if not engine.store.lists_sessions:
             yield from self._counting_all()  # which says so
-        return (yield from engine.reap(limit, lease, batch))
+        return (yield from engine.reap(limit, lease, min(batch, LARGEST_BATCH)))
 
     def _counting_all(self) -> Flow[int]:
         store = _engine().store
@@ -227,6 +231,12 @@ class LiveSessions:
         last = yield from ending(engine, session_id, reason, user)
         return _is_live(last)
 
+    def _ending_one(self, session_id: str, reason: EndReason) -> Flow[bool]:
+        has_ended = yield from self._ending(session_id, reason)
+        if is_well_formed(session_id):
+            yield from spreading(_engine().store, session_id)
+        return has_ended
+
     def _ending_everything(
         self, before: datetime | None, reason: EndReason, progress: Callable[[int], object] | None
     ) -> Flow[int]:
@@ -241,6 +251,8 @@ class LiveSessions:
                 page, others = yield from self._page_before(limit, passed_over)
                 for record in page:
                     found += yield from self._ending(record.id, reason, record.user)
+                for record in page[-1:]:
+                    yield from spreading(_engine().store, record.id)
                 if progress is not None and page:
                     progress(ended + found)
                 passed_over += others
@@ -266,6 +278,8 @@ class LiveSessions:
         for session_id in ids:
             if session_id != keep:
                 ended += yield from self._ending(session_id, reason, key)
+        for session_id in ids[-1:]:
+            yield from spreading(store, session_id)
         return ended
 
 

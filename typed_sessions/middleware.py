@@ -141,7 +141,8 @@ class TypedSessionMiddleware(SessionMiddleware):
 
 def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) -> HttpResponseBase:
     session = cast("SessionStore", request.session)
-    is_unavailable = session.facts.status is SessionStatus.UNAVAILABLE and not session.is_without_store
+    goes_on = session.is_without_store and not session.facts.has_refused
+    is_unavailable = session.facts.status is SessionStatus.UNAVAILABLE and not goes_on
     if response.status_code == 500 and is_unavailable:
         # Another middleware needed the session; what its exception became says nothing of the reason.
         return _unavailable(StoreUnavailable("The session could not be read"))

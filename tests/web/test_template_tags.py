@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +68,7 @@ SAID = {
     "rejected": ("rejected|", ""),
     "expired": ("expired|expired_idle", "Your session has expired because it was not used for some time."),
     "ended": ("ended|ended_by_staff", "Your session has been ended by our staff."),
-    "lost": ("lost|", "Your session has been lost because of a fault on our side."),
+    "lost": ("lost|", "Your session could not be found any more."),
 }
 
 
@@ -108,6 +107,20 @@ def test_notice_is_given_once(browser: Browser, user: User, clock: Clock, rememb
     assert answer["Cache-Control"] == "private, no-store"
     assert not {"ss-id", "ss-pid", "ss-opt"} & {*browser.cookies}
     assert notice(browser.visit(shows(NOTICE))) == ""
+
+
+def test_tab_that_has_not_heard_of_the_sign_in(browser: Browser, user: User, clock: Clock) -> None:
+    """Who comes with the token of just before the sign-in has the new one already, or is about to, and nothing ended;
+    long after, it has.
+    """
+    browser.visit(put_in_cart())
+    tab = browser.copy()
+    browser.visit(sign_in(user))
+    cookies = dict(tab.cookies)
+    assert notice(tab.visit(shows(NOTICE))) == ""
+    assert tab.cookies == cookies
+    clock.advance(3600)
+    assert notice(tab.visit(shows(NOTICE))) == "Your session has ended because it was replaced by a newer one."
 
 
 def test_live_session_keeps_its_cookies(browser: Browser, user: User) -> None:
@@ -204,7 +217,7 @@ def test_sentence_is_translated(browser: Browser, clock: Clock, monkeypatch: pyt
     """The sentence is in the language of the request, and not in that of the process."""
     browser = arrive("lost", browser, clock)
     monkeypatch.setattr("django.utils.translation._trans.gettext", str.upper)
-    assert notice(browser.visit(shows(NOTICE))) == "YOUR SESSION HAS BEEN LOST BECAUSE OF A FAULT ON OUR SIDE."
+    assert notice(browser.visit(shows(NOTICE))) == "YOUR SESSION COULD NOT BE FOUND ANY MORE."
 
 
 def test_own_template(browser: Browser, clock: Clock, settings: Settings, tmp_path: Any) -> None:
@@ -225,7 +238,7 @@ def test_own_template(browser: Browser, clock: Clock, settings: Settings, tmp_pa
     [
         ("expired", "Your session has expired."),
         ("ended", "Your session has ended."),
-        ("lost", "Your session has been lost because of a fault on our side."),
+        ("lost", "Your session could not be found any more."),
     ],
 )
 def test_word_in_the_address(browser: Browser, word: str, said: str) -> None:
@@ -306,11 +319,14 @@ def test_no_session_to_tell_of(tag: str, context: dict[str, Any], told: str) -> 
         Template(f"{{% load typed_sessions %}}{{% {tag} %}}").render(Context(context))
 
 
-@pytest.mark.parametrize("text", [WORDS, NOTICE])
-def test_s53_view_without_a_session(browser: Browser, text: str) -> None:
-    """A view that is declared to have no session cannot tell of one."""
-    show: Callable[[Any], Any] = session_disabled(shows(text))
-    assert browser.visit(show).status == 500
+@pytest.mark.parametrize(("text", "shown"), [(WORDS, "fresh|"), (NOTICE, "")])
+def test_s53_view_without_a_session(browser: Browser, verbs: Verbs, text: str, shown: str) -> None:
+    """A page that is declared to have no session, on a template that all pages share, tells of none and asks nobody."""
+    browser.visit(put_in_cart())
+    verbs.take()
+    answer = browser.visit(session_disabled(shows(text)))
+    assert (answer.status, answer.text.strip(), verbs.take()) == (200, shown, [])
+    assert "Cookie" not in answer["Vary"]
 
 
 # What the documentation shows

@@ -161,6 +161,8 @@ class SessionStore(SavedSession):
         if self._turn is not None:
             self._leases = 1
             yield from self.give_lease_back(is_good)
+        if not is_good:
+            yield from self.releasing()  # whoever has signed in has not
 
     def __reduce__(self) -> Any:
         raise TypeError("A session is not pickled, because its token would go along. Pickle its typed_session.")

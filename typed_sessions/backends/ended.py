@@ -9,7 +9,7 @@ from .. import tokens
 from ..flows import Flow, adrive, drive
 from ..states import EndReason, SessionStatus
 from ..stores.record import Record
-from .endings import ending, telling
+from .endings import ending, spreading, telling
 from .facts import Facts
 from .restrained import RestrainedSession
 
@@ -30,10 +30,10 @@ class EndedSession(RestrainedSession):
             self._flush_reason = EndReason.LOGGED_OUT
 
     def delete(self, session_key: str | None = None) -> None:
-        drive(self._deleting(session_key))
+        drive(self._deleting_alone(session_key))
 
     async def adelete(self, session_key: str | None = None) -> None:
-        await adrive(self._deleting(session_key))
+        await adrive(self._deleting_alone(session_key))
 
     def flush(self) -> None:
         """Ends this session and what else this browser is signed in with; what follows begins anew."""
@@ -42,7 +42,11 @@ class EndedSession(RestrainedSession):
     async def aflush(self) -> None:
         await adrive(self._flushing())
 
-    def _deleting(self, session_key: str | None, reason: EndReason = EndReason.LOGGED_OUT) -> Flow[None]:
+    def _deleting_alone(self, session_key: str | None) -> Flow[None]:
+        for session_id in (yield from self._deleting(session_key, EndReason.LOGGED_OUT))[-1:]:
+            yield from spreading(self.store, session_id)
+
+    def _deleting(self, session_key: str | None, reason: EndReason) -> Flow[list[str]]:
         token = tokens.read(session_key or self._key)
         ids = [token.id] if token and not token.is_blank else []
         record = self._facts.record
@@ -53,13 +57,14 @@ class EndedSession(RestrainedSession):
             if self.store.is_provisional:
                 self._ended += ((session_id, reason, user),)
             yield from ending(self, session_id, reason, user, self.request)
+        return ids
 
     def _flushing(self) -> Flow[None]:
         reason = self._flush_reason
         if self.is_without_store:
             raise self._facts.refusal(())  # or who signs out would believe to be out
-        yield from self._deleting(None, reason)
-        yield from self._ending_superseded(reason)
+        ids = yield from self._deleting(None, reason)
+        ids += yield from self._ending_superseded(reason)
         # The object that views may still hold keeps showing the session that has ended.
         self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
         self._outdated = None
@@ -72,6 +77,8 @@ class EndedSession(RestrainedSession):
         self._set_key(None)
         self._forget_sign_in()
         self.accessed = self.modified = self.is_flushed = True
+        for session_id in ids[-1:]:
+            yield from spreading(self.store, session_id)
 
     def _forget_sign_in(self) -> None:
         """Whoever has signed in during this request has no session for it any more."""
@@ -90,13 +97,14 @@ class EndedSession(RestrainedSession):
         for session_id, reason, user in ended:
             yield from ending(self, session_id, reason, user, self.request)
 
-    def _ending_superseded(self, reason: EndReason) -> Flow[None]:
+    def _ending_superseded(self, reason: EndReason) -> Flow[list[str]]:
         """Ends what this client's token of the other mode opens."""
         if self._presented is None:
-            return
+            return []
         superseded, self._presented = self._presented.superseded, self._presented._replace(other=None)
         for session_id in superseded:
             yield from ending(self, session_id, reason)
+        return list(superseded)
 
     def _telling_of_replacement(self, replaced: Record) -> Flow[None]:
         """``replaced`` has ended by having been stored under another token."""

@@ -10,7 +10,7 @@ from django.contrib import auth
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-from .. import clock, conf, hooks, telemetry
+from .. import clock, conf, hooks, telemetry, tokens
 from ..codec import configured_codec
 from ..exceptions import StoreUnavailable
 from ..flows import Flow, Step, drive
@@ -33,20 +33,21 @@ def ending(
     ``user`` is whose it is, where the caller knows, and ``request`` the one that it ends in, if it is of that session.
     """
     now = clock.now()
-    yield from revocations.noting(engine.store, session_id, reason, now)
     last: Record | None = yield Step(engine.store.end, engine.store.aend, (session_id, reason, now, user))
     if last is not None:
         yield from telling(engine, last, last.overdue(now) or reason, request)
-    yield from spreading(engine.store, session_id)
+        yield from revocations.noting(engine.store, session_id, reason, now)
     return last
 
 
 def spreading(store: Store, session_id: str) -> Flow[None]:
-    """Raises ``StoreUnavailable`` if a replica that takes over could bring back what has ended (``REPLICA_ACKS``)."""
+    """To be called after the last of some ends, the one of ``session_id``: waits until replicas know of them all.
+
+    Raises ``StoreUnavailable`` if a replica that takes over could bring back what has ended (``REPLICA_ACKS``)."""
     if conf.settings().replica_acks and not (yield Step(store.has_spread, store.ahas_spread, (session_id,))):
         raise StoreUnavailable(
-            f"Session {session_id} has ended, and fewer replicas have confirmed it than REPLICA_ACKS says, so that it "
-            "could come back if one of them took over now"
+            f"Session {tokens.shown(session_id)} has ended, and fewer replicas have confirmed it than REPLICA_ACKS "
+            "says, so that it could come back if one of them took over now"
         )
 
 
@@ -66,22 +67,22 @@ def announcing(
 ) -> Flow[None]:
     """The counters, the log, the hooks and the signal for a session whose last state is ``last``."""
     telemetry.counters.add("ended", reason.value)
-    telemetry.log("ended", last.id, reason=reason.value, user=last.user)
+    telemetry.log("ended", tokens.shown(last.id), reason=reason.value, user=last.user)
     if not hooks.is_heard("on_ended", configured_codec(engine.store.format).session_class):
         return
     try:
         session = as_it_ended(engine, last, reason)
         if last.user is not None and not is_user_known:
-            user = yield Step(_user, _auser, (last.user, request))
+            user = yield from _finding_user(last.user, request)
         yield from _telling(session, reason, request, user)
     except Exception:  # it has ended, whatever else goes wrong
-        logger.exception("Session %s has ended, and on_ended could not be told", last.id)
+        logger.exception("Session %s has ended, and on_ended could not be told", tokens.shown(last.id))
 
 
 def announcing_unknown(session: TypedSession, reason: EndReason) -> Flow[None]:
     """``announcing`` for a session of which nothing but its id is known."""
     telemetry.counters.add("ended", reason.value)
-    telemetry.log("ended", session.id, reason=reason.value)
+    telemetry.log("ended", tokens.shown(session.id), reason=reason.value)
     yield from _telling(session, reason, None, None)
 
 
@@ -110,6 +111,14 @@ def users_of(keys: set[str]) -> dict[str, Any]:
             continue
     found = model._base_manager.in_bulk(list(users))
     return {users[key]: user for key, user in found.items()}
+
+
+def _finding_user(key: str, request: HttpRequest | None) -> Flow[Any]:
+    try:
+        return (yield Step(_user, _auser, (key, request)))
+    except Exception:  # their database is away, say, and the end is to be told all the same
+        logger.exception("The user %s of a session that has ended could not be found", key)
+        return None
 
 
 def _user(key: str, request: HttpRequest | None) -> Any:

@@ -25,7 +25,7 @@ class Restraint(Enum):
 class Facts:
     """Filled in as the request goes on; shown read-only by ``TypedSession``."""
 
-    __slots__ = ("bag", "end_reason", "known_id", "record", "restraint", "signed_in", "status", "token")
+    __slots__ = ("bag", "end_reason", "has_refused", "known_id", "record", "restraint", "signed_in", "status", "token")
 
     def __init__(self) -> None:
         self.token: Token | None = None
@@ -40,10 +40,13 @@ class Facts:
         self.signed_in: int | None = None
         """When a user signed in, if that was in this request and is not stored yet."""
         self.restraint: Restraint | None = None
+        self.has_refused = False
+        """Whether somebody has tried to change it while the store did not answer."""
 
     def refusal(self, names: Sequence[str]) -> SessionCommitted | SessionReadOnly | StoreUnavailable:
         """The error for who changes what ``names`` names, all the same."""
         if self.status is SessionStatus.UNAVAILABLE:
+            self.has_refused = True
             what = ", ".join(names) or "The session"
             return StoreUnavailable(f"{what} cannot be changed while the store does not answer")
         if self.restraint is Restraint.COMMITTED:

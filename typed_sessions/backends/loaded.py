@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any, Final
@@ -277,19 +278,19 @@ class LoadedSession(BoundSession):
         request = self.request
         issued = datetime.fromtimestamp(token.issued, tz=timezone.utc)
         logger.warning(
-            "Session %s is lost: its %s token was issued %s, it has not been ended, and the store does not have it. "
-            "Asked for at %s from %s.",
-            token.id,
+            "Session %s is lost: its %s token was issued %s, and the store has neither the session nor a note that it "
+            "has ended in the last hour. Asked for at %s from %s.",
+            tokens.shown(token.id),
             token.mode.value,
             issued.isoformat(),
             getattr(request, "path", "(no request)"),
             request.META.get("REMOTE_ADDR", "an unknown address") if request else "no request",
         )
         telemetry.counters.add("lost")
-        telemetry.log("lost", token.id)
+        telemetry.log("lost", tokens.shown(token.id))
         lost = self._new_copy(None).session
         attach(lost, self._facts_of_loss(token))
-        yield hooks.send("on_lost", lost, request, session_id=token.id, issued=issued)
+        yield hooks.send("on_lost", lost, request, session_id=tokens.shown(token.id), issued=issued)
 
     def _facts_of_loss(self, token: Token) -> Facts:
         facts = Facts()
@@ -357,14 +358,16 @@ def _is_young(token: Token) -> bool:
     return clock.now() - token.issued < lifetime
 
 
+_missing = threading.Lock()
 _missed: dict[str, None] = {}
 """Ids of lost sessions that this process has told of, the latest last."""
 
 
 def _is_first_to_miss(session_id: str) -> bool:
     """Whether nobody in this process has told of the loss yet: a page, its parts and the next one ask for it again."""
-    is_first = session_id not in _missed
-    _missed[session_id] = None
-    if len(_missed) > _REMEMBERED:
-        _missed.pop(next(iter(_missed)), None)
+    with _missing:
+        is_first = session_id not in _missed
+        _missed[session_id] = None
+        if len(_missed) > _REMEMBERED:
+            del _missed[next(iter(_missed))]
     return is_first

@@ -14,8 +14,7 @@ from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.db import DatabaseError, InterfaceError, router
 
-from .. import conf
-from ..exceptions import StoreUnavailable
+from .. import conf, tokens
 from ..flows import Flow, Step
 from ..states import EndReason
 from ..stores.base import Store
@@ -30,9 +29,14 @@ _known: dict[int, str] = {}
 
 
 def noting(store: Store, session_id: str, reason: EndReason, now: int) -> Flow[None]:
-    """Writes down that a session ends, before it does: what was wished is to come true, whatever comes between."""
-    if _is_kept(store):
+    """Writes down that a session has ended."""
+    if not _is_kept(store):
+        return
+    try:
         yield Step(_write, sync_to_async(_write), (session_id, reason, now))
+    except (DatabaseError, InterfaceError) as error:  # it has ended, and whoever asked for that is not to be told else
+        shown = tokens.shown(session_id)
+        logger.error("The end of session %s could not be written to the revocation journal: %s", shown, error)
 
 
 def replaying(store: Store, now: int) -> Flow[int]:
@@ -48,7 +52,8 @@ def replaying(store: Store, now: int) -> Flow[int]:
         back = yield Step(store.load_many, store.aload_many, (list(reasons),))
         for record in back:
             yield Step(store.end, store.aend, (record.id, reasons[record.id], now, record.user))
-            logger.warning("Session %s had come back, as from a replica or a backup, and was ended again", record.id)
+            shown = tokens.shown(record.id)
+            logger.warning("Session %s had come back, as from a replica or a backup, and was ended again", shown)
         again += len(back)
         if len(page) < _PAGE:
             break
@@ -67,12 +72,7 @@ def _write(session_id: str, reason: EndReason, now: int) -> None:
     settings = conf.settings()
     longest = max(settings.temp_seconds, settings.perm_seconds, settings.absolute_seconds or 0)
     line = _model()(id=session_id, reason=reason.value, ended=now, until=now + longest)
-    try:
-        _lines().bulk_create([line], ignore_conflicts=True)
-    except (DatabaseError, InterfaceError) as error:
-        raise StoreUnavailable(
-            f"The revocation journal could not be written: {type(error).__name__}: {error}"
-        ) from error
+    _lines().bulk_create([line], ignore_conflicts=True)
 
 
 def _page(since: int, after: str) -> Sequence[Any]:

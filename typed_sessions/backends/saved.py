@@ -223,7 +223,7 @@ class SavedSession(OwnedSession):
             if (yield Step(self.store.create, self.store.acreate, (record,))):
                 self._stored(record)
                 telemetry.counters.add("created")
-                telemetry.log("created", record.id, user=record.user)
+                telemetry.log("created", tokens.shown(record.id), user=record.user)
                 yield hooks.send("on_created", typed, self.request)
                 if is_sign_in:
                     yield from self._taking_place(record)
@@ -272,7 +272,6 @@ class SavedSession(OwnedSession):
             replaced = copy.record
             assert replaced is not None
             record = self._next_record(copy.content(self._facts.bag) or _content_of(replaced), replaced)
-            yield from revocations.noting(self.store, replaced.id, EndReason.ROTATED, record.modified)
             outcome = yield Step(self.store.replace, self.store.areplace, (record, replaced))
             if isinstance(outcome, Gone) and (self._authenticated_now or self._has_outlived(outcome)):
                 # Whoever has just shown credentials signs in, whatever became of the session before it.
@@ -283,6 +282,7 @@ class SavedSession(OwnedSession):
             is_sign_in = self._authenticated_now
             if self._settled(outcome, record):
                 yield from self._telling_of_replacement(replaced)
+                yield from revocations.noting(self.store, replaced.id, EndReason.ROTATED, record.modified)
                 yield from spreading(self.store, replaced.id)
                 if is_sign_in:
                     yield from self._taking_place(record)

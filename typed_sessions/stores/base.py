@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import NamedTuple
 
 from asgiref.sync import sync_to_async
@@ -172,7 +173,9 @@ class Store(ABC):
         """Sets this machine's clock right, before anything is ended because of it (REQ-R35)."""
         if not clock.is_checked():
             with suppress(StoreUnavailable):  # who has something to ask will be told by itself
-                clock.set_by((yield Step(self.time, self.atime)))
+                asked = monotonic()
+                moment = yield Step(self.time, self.atime)
+                clock.set_by(moment, took=monotonic() - asked)
 
     def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
         """Ids of live sessions, the one last used first."""

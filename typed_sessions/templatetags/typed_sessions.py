@@ -10,7 +10,7 @@ from django.template import Context
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from ..exceptions import MissingSession, StoreUnavailable
+from ..exceptions import MissingSession, SessionDisabled, StoreUnavailable
 from ..required import PARAMETER
 from ..session import engine_of
 from ..states import EndReason, SessionStatus
@@ -20,7 +20,7 @@ register = template.Library()
 _OF_STATUS: Final[dict[SessionStatus, Promise]] = {
     SessionStatus.EXPIRED: _("Your session has expired."),
     SessionStatus.ENDED: _("Your session has ended."),
-    SessionStatus.LOST: _("Your session has been lost because of a fault on our side."),
+    SessionStatus.LOST: _("Your session could not be found any more."),
     SessionStatus.UNAVAILABLE: _("Your session cannot be reached at the moment. Please try again later."),
 }
 """For what nothing more is known of. Who comes for the first time, and whose session is live, is told nothing."""
@@ -62,9 +62,11 @@ def session_notice(context: Context) -> dict[str, Any]:
     """One sentence about a session that the visitor had, and nothing about one that is live, or never was. It is said
     once: the cookie of that session goes with the page.
     """
-    status, reason = _known(context)
+    engine, (status, reason) = engine_of(_request_in(context)), _known(context)
     if status in _PAST.values():
-        engine_of(_request_in(context)).is_told = True
+        if engine.stale_mode is None:  # the browser has the next token already, or is about to
+            return {"notice": None, "status": status.value, "reason": ""}
+        engine.is_told = True
     if status is SessionStatus.FRESH:
         # The cookie went with the redirect. The address is anybody's to write: no word of it gets into the page.
         status = _PAST.get(_request_in(context).GET.get(PARAMETER, ""), status)
@@ -75,7 +77,7 @@ def session_notice(context: Context) -> dict[str, Any]:
 def _known(context: Context) -> tuple[SessionStatus, EndReason | None]:
     engine = engine_of(_request_in(context))
     if engine.facts.status is not SessionStatus.UNAVAILABLE:  # nobody waits for the store twice
-        with suppress(StoreUnavailable):  # a page that only tells of it does not have to fail for it
+        with suppress(StoreUnavailable, SessionDisabled):  # a page that only tells of it does not have to fail
             _loaded = engine.typed_session
     return engine.facts.status, engine.facts.end_reason
 
