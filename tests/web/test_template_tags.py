@@ -205,10 +205,11 @@ def test_each_reason_has_its_sentence() -> None:
 
 
 @pytest.mark.parametrize("reason", EndReason)
-def test_each_end_is_told(browser: Browser, reason: EndReason) -> None:
+def test_each_end_is_told(browser: Browser, clock: Clock, reason: EndReason) -> None:
     """Whoever comes with the token of a session that has ended reads why."""
     browser.visit(put_in_cart())
     live_sessions.end(tokens.digest(browser.token), reason)
+    clock.advance(120)
     assert browser.visit(shows(WORDS)).text == f"{reason.status.value}|{reason.value}"
     assert notice(browser.visit(shows(NOTICE))) == str(tags._OF_REASON[reason])
 

@@ -47,13 +47,13 @@ def session_status(context: Context) -> str:
     """What became of the session that the request asked for, as text: ``fresh``, ``live``, ``expired``, ``ended``,
     ``lost``, ``rejected`` or ``unavailable``.
     """
-    return _known(context)[0].value
+    return _known(_engine_in(context))[0].value
 
 
 @register.simple_tag(takes_context=True)
 def session_reason(context: Context) -> str:
     """Why that session has ended, as text, such as ``ended_by_staff``; empty if it has not, or if it is not known."""
-    reason = _known(context)[1]
+    reason = _known(_engine_in(context))[1]
     return reason.value if reason else ""
 
 
@@ -62,7 +62,8 @@ def session_notice(context: Context) -> dict[str, Any]:
     """One sentence about a session that the visitor had, and nothing about one that is live, or never was. It is said
     once: the cookie of that session goes with the page.
     """
-    engine, (status, reason) = engine_of(_request_in(context)), _known(context)
+    engine = _engine_in(context)
+    status, reason = _known(engine)
     if status in _PAST.values():
         if engine.stale_mode is None:  # the browser has the next token already, or is about to
             return {"notice": None, "status": status.value, "reason": ""}
@@ -74,12 +75,15 @@ def session_notice(context: Context) -> dict[str, Any]:
     return {"notice": notice, "status": status.value, "reason": reason.value if reason else ""}
 
 
-def _known(context: Context) -> tuple[SessionStatus, EndReason | None]:
-    engine = engine_of(_request_in(context))
+def _known(engine: Any) -> tuple[SessionStatus, EndReason | None]:
     if engine.facts.status is not SessionStatus.UNAVAILABLE:  # nobody waits for the store twice
         with suppress(StoreUnavailable, SessionDisabled):  # a page that only tells of it does not have to fail
             _loaded = engine.typed_session
     return engine.facts.status, engine.facts.end_reason
+
+
+def _engine_in(context: Context) -> Any:
+    return engine_of(_request_in(context))
 
 
 def _request_in(context: Context) -> Any:
