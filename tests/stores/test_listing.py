@@ -217,7 +217,7 @@ def _drop(store: RedisStore, *records: Record) -> None:
 
 def _entries(store: RedisStore, *users: str) -> dict[str, set[str]]:
     """What is in the index, by key."""
-    client = get_redis_connection(store.alias)
+    client: Any = get_redis_connection(store.alias)
     index = [*store._index_keys(None), *map(store._user_key, users)]
     return {key: {member.decode() for member in client.zrange(key, 0, -1)} for key in index}
 
@@ -294,8 +294,8 @@ def test_lists_can_be_read_where_nothing_can_be_written(verbs: Store, request: p
     store = _under(verbs)
     live, lost = (created(store, new_record(store, user="7")) for _ in range(2))
     _drop(store, lost)
-    client = get_redis_connection(store.alias)
-    nodes = [client]
+    client: Any = get_redis_connection(store.alias)
+    nodes: list[Any] = [client]
     if store._is_cluster:
         nodes = [node.client() for node in request.getfixturevalue("redis_cluster").nodes]
     for node in nodes:
