@@ -1159,3 +1159,26 @@ def test_store_of_ones_own_passes_the_contract(started: Path) -> None:
     add_settings(started, settings_blocks(page)[0].text)
     printed = run("python -m pytest -q --tb=line -p no:cacheprovider --ds=shop.settings shop/test_memory.py", started)
     assert re.search(r"^\d{2,} passed in", printed, re.M)
+
+
+@pytest.mark.parametrize(("on_limit", "reasons"), [("end_oldest", ["over_limit", "", ""]), ("refuse", ["", "", None])])
+def test_store_of_ones_own_keeps_to_the_limit(
+    on_limit: str, reasons: list[str | None], project: Project, settings: Settings, ada: User
+) -> None:
+    """With the page's store too, a user has as many sessions as are allowed, whatever is done about the next one."""
+    project(docs("writing-a-store"))
+    settings.SESSION_ENGINE = "shop.memory_engine"
+    settings.TYPED_SESSIONS = {"MAX_SESSIONS_PER_USER": 2, "ON_LIMIT": on_limit}
+    ends: list[str | None] = []
+    tokens = []
+    for _ in reasons:
+        client = Client()
+        try:
+            client.force_login(ada)
+        except exceptions.SignInRefused:
+            ends.append(None)
+        else:
+            tokens.append(client.cookies["ss-id"].value)
+    engine = importlib.import_module("shop.memory_engine").SessionStore
+    told = [engine(token).typed_session.end_reason for token in tokens]
+    assert [reason.value if reason else "" for reason in told] + ends == reasons
