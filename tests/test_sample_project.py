@@ -92,7 +92,8 @@ class Shop(Server):
             older = re.sub(pattern, lambda found: b"%b%d" % (found[1], int(found[2]) - seconds), record)
             client.set(key, older, keepttl=True)
         if "expires" in moments:
-            for member in client.zrange("urn:iauthsession:by-expiry", 0, -1):
+            members: Any = client.zrange("urn:iauthsession:by-expiry", 0, -1)
+            for member in members:
                 client.zincrby("urn:iauthsession:by-expiry", -seconds, member)
 
 

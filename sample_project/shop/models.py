@@ -53,4 +53,4 @@ class EndedDevice(models.Model):
 
     @property
     def why(self) -> str:
-        return WORDS.get(self.reason, self.reason)
+        return str(WORDS.get(self.reason, self.reason))
