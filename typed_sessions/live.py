@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
@@ -24,7 +24,7 @@ from .exceptions import StoreUnavailable, UnreadableRecord
 from .flows import Flow, Step, adrive, drive
 from .session import TypedSession, attach
 from .states import EndReason, SessionStatus
-from .stores.base import Conflict, Saved
+from .stores.base import Conflict, Saved, Store
 from .stores.record import Record
 from .tokens import is_well_formed
 
@@ -193,7 +193,7 @@ class LiveSessions:
         engine = _engine()
         store, key = engine.store, _key_of(user)
         ids = yield Step(store.of_user, store.aof_user, (key, clock.now()))
-        found = yield Step(store.load_many, store.aload_many, (ids,))
+        found = yield from _loading(store, ids)
         # The index may be a moment behind, or know a record that has changed hands.
         own = [record for record in found if _is_live(record) and record.user == key]
         return [_typed(engine, record) for record in sorted(own, key=lambda record: -record.seen)]
@@ -206,6 +206,8 @@ class LiveSessions:
         if batch < 1 or lease < 1 or (limit is not None and limit < 0):
             raise ValueError(f"batch and lease are 1 or more, and limit is 0 or more: {batch}, {lease}, {limit}.")
         engine = _engine()
+        if engine.store.after_commit(_nothing):
+            raise RuntimeError("Sessions are reaped outside of transactions, as what was told cannot be rolled back.")
         if not engine.store.lists_sessions:
             yield from self._counting_all()  # which says so
         return (yield from engine.reap(limit, lease, min(batch, LARGEST_BATCH)))
@@ -219,10 +221,14 @@ class LiveSessions:
         if limit < 0 or offset < 0:
             raise ValueError(f"limit and offset count from 0, and are {limit} and {offset}.")
         engine = _engine()
-        store = engine.store
-        ids = yield Step(store.newest, store.anewest, (clock.now(), limit, offset))
-        found = yield Step(store.load_many, store.aload_many, (ids,))
-        return [_typed(engine, record) for record in found if _is_live(record)]
+        store, listed = engine.store, []
+        for begin in range(offset, offset + limit, _PAGE):  # what is asked at once holds up everybody else's requests
+            size = min(_PAGE, offset + limit - begin)
+            ids = yield Step(store.newest, store.anewest, (clock.now(), size, begin))
+            listed += yield from _loading(store, ids)
+            if len(ids) < size:
+                break
+        return [_typed(engine, record) for record in listed if _is_live(record)]
 
     def _ending(self, session_id: str, reason: EndReason, user: str | None = None) -> Flow[bool]:
         engine = _engine()
@@ -286,6 +292,10 @@ class LiveSessions:
 live_sessions = LiveSessions()
 
 
+def _nothing() -> None:
+    """Whether it is left for later tells whether there is a transaction."""
+
+
 def _engine() -> SessionStore:
     engine = import_module(django_settings.SESSION_ENGINE).SessionStore()
     if not isinstance(engine, SessionStore):
@@ -294,6 +304,14 @@ def _engine() -> SessionStore:
             f"{django_settings.SESSION_ENGINE!r}."
         )
     return engine
+
+
+def _loading(store: Store, ids: Sequence[str]) -> Flow[list[Record]]:
+    """The records of ``ids``, a page at a time."""
+    found: list[Record] = []
+    for begin in range(0, len(ids), _PAGE):
+        found += yield Step(store.load_many, store.aload_many, (ids[begin : begin + _PAGE],))
+    return found
 
 
 def _typed(engine: SessionStore, record: Record) -> TypedSession:

@@ -151,11 +151,11 @@ def _finish(request: HttpRequest, response: HttpResponseBase, accessed: bool) ->
     transport = transports.by(session.source)
     tells = False
     # What the store has done already, by flush() or save() in the view, the client is told whatever the status.
-    if (session.is_flushed and session.is_empty()) or (session.is_told and session.stale_mode is not None):
+    if (session.is_flushed and session.is_empty()) or (session.is_told and session.is_all_over):
         tells = transport.expire(request, response)
     elif session.facts.token and session.has_stored_token:
         tells = _tell(request, response, session, session.facts.token, transport)
-    if not session.was_disabled and response.status_code < 500:
+    if not (session.was_disabled or session.is_without_store) and response.status_code < 500:
         tells |= transport.finish(request, response, session.stale_mode)
     if response.streaming:
         # What closes it closes these first; a wrapped iterator would hide from the server that it is a file.

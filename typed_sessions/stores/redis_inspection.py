@@ -132,7 +132,9 @@ class RedisInspection:
         lives = self._pipelined([("TTL", key) for key in keys])
         for key, life in zip(keys, lives, strict=True):
             if life == -1:
-                survey.immortal.note(key, self._mended(self._make_mortal, key))
+                # Whose key it is that is neither a session nor our index, nobody here knows.
+                is_ours = self._is_index(key) or is_well_formed(key[len(self._root) :])
+                survey.immortal.note(key, is_ours and self._mended(self._make_mortal, key))
 
     def _make_mortal(self, key: str) -> bool:
         return bool(self._ask("EVAL", _MAKE_MORTAL, 1, key, self._due_life(key)))
@@ -148,7 +150,8 @@ class RedisInspection:
             found = self._store.load(session_id)
         except UnreadableRecord:
             return longest
-        return max(1, found.expires + LINGER - now) if isinstance(found, Record) else TOMBSTONE_LIFE
+        # One that has expired waits for whoever announces it.
+        return max(LINGER, found.expires + LINGER - now) if isinstance(found, Record) else TOMBSTONE_LIFE
 
     def _due_life_of_index(self, key: str, longest: int) -> int:
         if self._ask("TYPE", key) not in (b"zset", "zset"):

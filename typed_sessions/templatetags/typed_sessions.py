@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from django import template
+from django.core.exceptions import SynchronousOnlyOperation
 from django.template import Context
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -77,7 +78,8 @@ def session_notice(context: Context) -> dict[str, Any]:
 
 def _known(engine: Any) -> tuple[SessionStatus, EndReason | None]:
     if engine.facts.status is not SessionStatus.UNAVAILABLE:  # nobody waits for the store twice
-        with suppress(StoreUnavailable, SessionDisabled):  # a page that only tells of it does not have to fail
+        # A page that only tells of it does not have to fail; async code loads the session before it renders.
+        with suppress(StoreUnavailable, SessionDisabled, SynchronousOnlyOperation):
             _loaded = engine.typed_session
     return engine.facts.status, engine.facts.end_reason
 
