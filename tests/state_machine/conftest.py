@@ -93,6 +93,7 @@ def world(row: Row, request: pytest.FixtureRequest) -> World:
 @pytest.fixture
 def stage(row: Row, world: World, monkeypatch: pytest.MonkeyPatch, database_alias: str) -> Iterator[Stage]:
     time = OwnTime()
+    monkeypatch.setattr("typed_sessions.clock.is_checked", lambda: True)  # against the store's, which is not stopped
     monkeypatch.setattr("typed_sessions.stores.cache.time", time)
     monkeypatch.setattr("typed_sessions.backends.base.time", time)
     gate = gates.Gate()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.state_machine.gate import Cancelled, Crash, Fault, Kind
-from tests.state_machine.model import Call, Model, Reader
+from tests.state_machine.model import LATE, Call, Model, Reader
 from tests.state_machine.sessions import DEEDS
 from tests.state_machine.visits import ALL, Meanwhile, Performer, Stage, Update, Visit, Way, Worker
 from typed_sessions import EndReason, SessionMode, tokens
@@ -22,7 +22,7 @@ from typed_sessions.stores.record import GRACE
 _NONE = Fault()
 _MOST = 5
 """Requests that are open at once."""
-_LONG = 60
+_LONG = LATE
 """Seconds; no command takes longer than that."""
 _BEYOND_EXPIRY = [*[None] * 12, -1, 0, 1, 100, GRACE - _LONG, GRACE, GRACE + 1]
 """Moments in the end of a session, seconds after its expiry; mostly others."""
@@ -65,6 +65,8 @@ class SessionMachine(RuleBasedStateMachine):
         self.updates: list[Update] = []
         self.tokens: list[str] = []
         """All that clients were ever told."""
+        self.stalled: dict[Worker, int] = {}
+        """Seconds for which those have been about to do something who are."""
         self.marks = 0
         self.stage.gate.postponed.clear()
         with self.stage.gate.open():
@@ -176,6 +178,20 @@ class SessionMachine(RuleBasedStateMachine):
         elif token := self._token(nth):
             self._end(_id_of(token), is_async, fault)
 
+    @rule()
+    def reap(self) -> None:
+        """What has expired is told of and put away, and then the lists have what is live, and nothing else (I9)."""
+        store = self.stage.engine().store
+        with self.stage.gate.open():
+            if not store.lists_sessions:
+                return
+            live_sessions.reap()
+            self.model.reaped(self.stage.world.stored())
+            listed = store.newest(self.clock.now, 1000)
+        live = {known.record.id for known in self.model.live()}
+        # On a cluster a worker can die before the index has what it has stored; the next use mends it.
+        assert live.issuperset(listed) and (self.stage.world.breaks_rotations or live == set(listed)), "I9"
+
     @rule(seconds=st.sampled_from([1, 4, 31, _LONG, _LONG + 1, 300]), beyond=st.sampled_from(_BEYOND_EXPIRY))
     def time_passes(self, seconds: int, beyond: int | None) -> None:
         """So many seconds, or until that much before or after the expiry of the oldest session that is live."""
@@ -186,10 +202,11 @@ class SessionMachine(RuleBasedStateMachine):
 
     def wait(self, seconds: int) -> None:
         self.stage.gate.postponed.clear()  # or they have come by now
-        if seconds > _LONG:
-            for worker in self._busy():
+        self.stalled = {worker: self.stalled.get(worker, 0) + seconds for worker in self._busy()}
+        for worker, stalled in self.stalled.items():
+            if stalled > _LONG:
                 worker.leave()
-            self._settle_visits()
+        self._settle_visits()
         if seconds > LEASE:
             self.performer.may_be_busy = False
         self.clock.advance(seconds)

@@ -11,11 +11,13 @@ from tests.state_machine.sessions import Content, Refused, merge, undone
 from tests.state_machine.worlds import Stored
 from typed_sessions import EndReason, SessionMode
 from typed_sessions.stores.base import Conflict, Gone, Outcome, Saved
-from typed_sessions.stores.record import GRACE, TOMBSTONE_LIFE, Lease, Record, Tombstone
+from typed_sessions.stores.record import GRACE, LINGER, TOMBSTONE_LIFE, Lease, Record, Tombstone
 
 IDLE = {SessionMode.TEMP: 600, SessionMode.PERM: 1800}
 ABSOLUTE = 3600
 ROTATION_WINDOW = 60
+LATE = 60
+"""Seconds between the last look at the clock and the command, at most."""
 _SLACK = 30
 """Seconds by which a key may be gone early, because servers live in real time too."""
 
@@ -37,7 +39,7 @@ class Known:
 
     def is_swept(self, now: int) -> bool:
         """Whether the store may have removed it."""
-        return now + _SLACK >= self.record.expires + GRACE
+        return now + _SLACK >= self.record.expires + LINGER
 
 
 @dataclass
@@ -153,11 +155,22 @@ class Model:
         known.ended, known.ended_at, known.is_forgotten = EndReason.EXPIRED_IDLE, self.now, True
 
     def pass_time(self, now: int) -> None:
-        """What expired longer than the grace ago is over for ever, whether or not it was swept."""
+        """What expired longer than the grace ago is over for ever, whether or not it was swept: as soon as nobody can
+        be about to save it who has looked in time.
+        """
         self.now = now
+        self._expire(now - GRACE - LATE)
+
+    def _expire(self, moment: int) -> None:
         for known in self.sessions.values():
-            if known.ended is None and (reason := known.record.overdue(now - GRACE)):
+            if known.ended is None and (reason := known.record.overdue(moment)):
                 known.ended, known.ended_at, known.is_forgotten = reason, known.record.expires, True
+
+    def reaped(self, stored: Stored) -> None:
+        """A reaper has been there: what was over is over for ever, and no record is left of it."""
+        self._expire(self.now - GRACE)
+        for session_id, known in self.sessions.items():
+            assert known.ended is None or not isinstance(stored.get(session_id), Record), f"I9: {session_id} is left"
 
     def live(self) -> list[Known]:
         return [known for known in self.sessions.values() if known.ended is None and known.record.is_live(self.now)]
