@@ -395,7 +395,7 @@ def new_password_and_change(site: Site) -> None:
 
 
 def expiry_and_change(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    for seconds, is_late in ((299, False), (302, True)):
+    for seconds, is_late in ((29, False), (32, True)):
         site.begin()
         after = session_of(site.browser).expires_at.timestamp() + seconds
         site.meanwhile = once(partial(monkeypatch.setattr, clock, "now", lambda after=int(after): after))
