@@ -35,7 +35,7 @@ def milliseconds() -> int:
 
 
 def machine() -> float:
-    """What this machine believes, which no library has changed that stops the time for a test."""
+    """What this machine believes; of the libraries that stop the time for a test, most leave this alone."""
     return time.clock_gettime(time.CLOCK_REALTIME) if hasattr(time, "clock_gettime") else time.time()
 
 

@@ -65,6 +65,9 @@ class EndedSession(RestrainedSession):
             raise self._facts.refusal(())  # or who signs out would believe to be out
         ids = yield from self._deleting(None, reason)
         ids += yield from self._ending_superseded(reason)
+        # Before anything is forgotten: until replicas know of it, whoever signs out is told to try again.
+        for session_id in (ids or self._shown_ids())[-1:]:
+            yield from spreading(self.store, session_id)
         # The object that views may still hold keeps showing the session that has ended.
         self._facts.status, self._facts.end_reason = SessionStatus.ENDED, reason
         self._outdated = None
@@ -77,8 +80,11 @@ class EndedSession(RestrainedSession):
         self._set_key(None)
         self._forget_sign_in()
         self.accessed = self.modified = self.is_flushed = True
-        for session_id in ids[-1:]:
-            yield from spreading(self.store, session_id)
+
+    def _shown_ids(self) -> list[str]:
+        """The id of the token that was presented, whatever it opens."""
+        token = tokens.read(self._presented.token) if self._presented is not None else None
+        return [token.id] if token is not None and not token.is_blank else []
 
     def _forget_sign_in(self) -> None:
         """Whoever has signed in during this request has no session for it any more."""

@@ -75,6 +75,7 @@ class OwnedSession(EndedSession):
 
     def reserving(self) -> Flow[None]:
         """Takes a place for the session that has just been signed in to. Raises ``SignInRefused`` if there is none."""
+        yield from self.releasing()  # of a sign-in before, in this very request
         user, session_id = self._facts.user, self._facts.id
         if user is not None and session_id is not None and (yield from limits.reserving(self, user)):
             self._place = (user, session_id)

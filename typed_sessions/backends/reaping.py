@@ -74,7 +74,7 @@ def _announcing(engine: LoadedSession, claims: Sequence[Claim], deadline: float)
         users = (yield Step(endings.users_of, sync_to_async(endings.users_of), (keys,))) if keys else {}
     for done, claim in enumerate(claims):
         if time.monotonic() > deadline:  # others may be given the rest at any moment
-            logger.warning("Receivers of on_ended took too long for %s sessions; reap with a longer lease", len(claims))
+            logger.warning("Receivers of on_ended took too long for %s sessions; some are told later", len(claims))
             return claims[:done]
         if claim.record is None:
             yield from _announcing_unreadable(claim, session_class)

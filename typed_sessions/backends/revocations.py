@@ -12,7 +12,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.apps import apps
-from django.db import DatabaseError, InterfaceError, router
+from django.db import DatabaseError, InterfaceError, router, transaction
 
 from .. import conf, tokens
 from ..flows import Flow, Step
@@ -72,7 +72,8 @@ def _write(session_id: str, reason: EndReason, now: int) -> None:
     settings = conf.settings()
     longest = max(settings.temp_seconds, settings.perm_seconds, settings.absolute_seconds or 0)
     line = _model()(id=session_id, reason=reason.value, ended=now, until=now + longest)
-    _lines().bulk_create([line], ignore_conflicts=True)
+    with transaction.atomic(using=router.db_for_write(_model())):  # so that a failure spoils no transaction around it
+        _lines().bulk_create([line], ignore_conflicts=True)
 
 
 def _page(since: int, after: str) -> Sequence[Any]:

@@ -85,7 +85,8 @@ class SavedSession(OwnedSession):
         session_class = configured_codec(self.store.format).session_class
         if getattr(session_class, name) is getattr(TypedSession, name):
             return None  # so that nothing has to be decoded for it
-        session = self._opened.session
+        # Who asks before anything is loaded must not take the place of that.
+        session = session_class() if self._copy is None else self._copy.session
         attach(session, self._facts)
         own: object = getattr(session, name)()
         if own is None:

@@ -314,7 +314,7 @@ def _buried(reason: EndReason, now: int, life: int) -> dict[str, Any]:
 
 
 def _claim(columns: Sequence[Any], mark: bytes) -> Claim:
-    row = dict(zip(_COLUMNS, columns, strict=True))
+    row: dict[str, Any] = dict(zip(_COLUMNS, columns, strict=True))
     reason = EndReason(row["end_reason"])
     row.update(end_reason="", lease="")
     try:
