@@ -33,7 +33,7 @@ from tests.test_docs import (
     visit,
     words,
 )
-from typed_sessions import EndReason, clock, conf, live_sessions
+from typed_sessions import EndReason, clock, conf, live, live_sessions
 from typed_sessions.backends import revocations
 from typed_sessions.backends.db import SessionStore
 from typed_sessions.exceptions import SignInRefused
@@ -236,6 +236,8 @@ FIGURES = [
     ("Redis has forgotten the session after an hour", record.LINGER, 3600),
     ("at most once in a minute", clock._CHECKED_FOR, 60),
     ("differ by more than 2 seconds", clock.TOLERANCE, 2),
+    ("more than 25 hours", clock.LARGEST_OFFSET, 25 * 3600),
+    ("(1,000 at most)", live.LARGEST_BATCH, 1000),
     ("the ends of the last 300 seconds", revocations._RECENT, 300),
     ("0.3 seconds at most", redis.ACKS_WITHIN, 0.3),
     ("``typed_sessions_revocation``", Revocation._meta.db_table, "typed_sessions_revocation"),
