@@ -10,8 +10,6 @@ logger = logging.getLogger("typed_sessions")
 
 TOLERANCE: Final = 2
 """Seconds by which this machine's clock may differ from that of the store."""
-LARGEST_OFFSET: Final = 90_000
-"""Seconds, a little more than a day: what is off by more is a test that travels in time, or nobody's clock."""
 _CHECKED_FOR: Final = 60
 
 _offset = 0
@@ -54,9 +52,6 @@ def set_by(store: int | None, took: float = 0) -> None:
     if store is None or took > TOLERANCE:
         return
     offset = store - int(machine())
-    if abs(offset) > LARGEST_OFFSET:
-        logger.error("The store's clock is %s s off from this machine's, which is too much to go by", offset)
-        return
     offset = offset if abs(offset) > TOLERANCE else 0
     if offset != _offset:
         logger.warning("This machine's clock is set right by %s s, as the store has it", offset)
