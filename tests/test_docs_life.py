@@ -236,7 +236,6 @@ FIGURES = [
     ("Redis has forgotten the session after an hour", record.LINGER, 3600),
     ("at most once in a minute", clock._CHECKED_FOR, 60),
     ("differ by more than 2 seconds", clock.TOLERANCE, 2),
-    ("more than 25 hours", clock.LARGEST_OFFSET, 25 * 3600),
     ("(1,000 at most)", live.LARGEST_BATCH, 1000),
     ("the ends of the last 300 seconds", revocations._RECENT, 300),
     ("0.3 seconds at most", redis.ACKS_WITHIN, 0.3),

@@ -147,6 +147,9 @@ def install(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RedisStore, "_aexecute", aexecute)
     monkeypatch.setattr(cache, "byte_cache", lambda alias: GatedCache(byte_cache(alias), gate))
     monkeypatch.setattr(cached_database, "byte_cache", lambda alias: GatedCache(byte_cache(alias), gate, copies=True))
+    # A story is repeated step by step, and nothing in it may depend on how long a step takes.
+    monkeypatch.setattr(cached_database, "time", SimpleNamespace(monotonic=lambda: 0.0))
+    monkeypatch.setattr(cached_database, "LEFT_ALONE", 0.0)
 
 
 class GatedCache:
