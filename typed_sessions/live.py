@@ -31,7 +31,6 @@ from .tokens import is_well_formed
 LARGEST_BATCH = 1000
 """Sessions that one statement or script can claim."""
 _PAGE = 500
-_PASSES = 5
 
 
 class LiveSessions:
@@ -250,7 +249,7 @@ class LiveSessions:
             raise ValueError(f"before needs a time zone, as timezone.now() has one, and is {before!r}.")
         limit = clock.now() + 1 if before is None else ceil(before.timestamp())
         ended = 0
-        for _ in range(_PASSES):  # what is used meanwhile moves to pages that have been read
+        while True:  # what is used meanwhile moves to pages that have been read
             found = 0
             passed_over = 0
             while True:
@@ -266,8 +265,7 @@ class LiveSessions:
                     break
             ended += found
             if not found:
-                break
-        return ended
+                return ended
 
     def _page_before(self, limit: int, offset: int) -> Flow[tuple[list[Record], int]]:
         """Records of a page that began before ``limit``, and how many entries of the page are others."""

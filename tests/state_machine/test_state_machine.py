@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import HealthCheck
+from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -44,6 +44,7 @@ def test_invariants_hold(stage: Stage, database_alias: str) -> None:
             deadline=None,
             derandomize=EXAMPLES == USUAL,
             print_blob=True,
+            phases=(Phase.explicit, Phase.generate),
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
         ),
     )

@@ -165,11 +165,6 @@ class LoadedSession(BoundSession):
         return None if token and token.is_blank else presented.mode
 
     @property
-    def is_outdated(self) -> bool:
-        """Whether the token was replaced a moment ago, so that the browser has another one, or is about to."""
-        return self._outdated is not None
-
-    @property
     def is_all_over(self) -> bool:
         """Whether the token that was presented opens nothing, and there is none beside it that might."""
         return self.stale_mode is not None and self._presented is not None and not self._presented.superseded

@@ -381,7 +381,9 @@ def test_s51_no_release_with_known_holes_can_be_installed(engine: type[SessionSt
     setup.read(ROOT / "setup.cfg")
     tox.read(ROOT / "tox.ini")
     options = setup["options"]["install_requires"], setup["options.extras_require"]
-    floors = {**_floors(options[0]), **_floors(options[1]["redis"]), **_floors(options[1]["drf"])}
+    floors = _floors(options[0])
+    for extra in ("redis", "drf", "prometheus", "opentelemetry", "test"):
+        floors = {**_floors(options[1][extra]), **floors}
     for name, least in (("Django", "5.2.19"), ("djangorestframework", "3.18.2"), ("redis", "4.5.4")):
         assert _release(floors[name]) >= _release(least)
     pinned = dict(line.split("==") for line in tox["testenv:floor"]["deps"].split("\n") if line)
