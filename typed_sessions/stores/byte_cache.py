@@ -11,6 +11,8 @@ from weakref import WeakKeyDictionary
 
 from django.core.cache import BaseCache, caches
 
+from ..conf import TIME_LIMITS
+
 
 class ByteCache(Protocol):
     """Keys to bytes, with a life in seconds."""
@@ -37,7 +39,7 @@ def _client_of(cache: BaseCache) -> Any:
 
 
 _twins: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-"""Clients with limits of time, by the pool of the client that has none."""
+"""Limits of time and clients that have them, by the pool of the client that has none."""
 
 
 def _limited(client: Any) -> Any:
@@ -46,9 +48,11 @@ def _limited(client: Any) -> Any:
     pool = getattr(client, "connection_pool", None)
     if pool is None:
         return client  # of a cluster, which is made with limits
-    if pool not in _twins:
-        _twins[pool] = with_time_limits(client)
-    return _twins[pool]
+    limits, twin = _twins.get(pool, (None, None))
+    if limits != TIME_LIMITS:
+        twin = with_time_limits(client)
+        _twins[pool] = dict(TIME_LIMITS), twin
+    return twin
 
 
 class _RawRedis:
