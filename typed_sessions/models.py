@@ -30,6 +30,9 @@ class StoredSession(models.Model):
     expires = models.BigIntegerField(_("expires"))
     until = models.BigIntegerField(_("absolute end"), null=True, blank=True)
     client = models.TextField(_("client"), blank=True)
+    # Of the client, to find sessions by; NULL, of which an index takes next to nothing, where there is none.
+    address = models.CharField(_("address"), max_length=45, null=True, blank=True)  # noqa: DJ001
+    last_address = models.CharField(_("last address"), max_length=45, null=True, blank=True)  # noqa: DJ001
     data = models.TextField(_("fields"))
     bag = models.TextField(_("bag"))
     lease = models.CharField(max_length=40, blank=True, db_default="")
@@ -44,8 +47,14 @@ class StoredSession(models.Model):
         default_permissions = ()  # nobody edits rows; the admin of live sessions has permissions of its own
         indexes = [
             models.Index(fields=["user", "expires"], name="typed_sessions_by_user"),
-            models.Index(fields=["end_reason", "seen", "id", "expires"], name="typed_sessions_by_seen"),
-            models.Index(fields=["expires", "end_reason"], name="typed_sessions_by_expiry"),
+            # A list, its filters and its counts are answered by an index alone.
+            models.Index(
+                fields=["end_reason", "seen", "id", "expires", "mode", "user", "created", "modified"],
+                name="typed_sessions_by_seen",
+            ),
+            models.Index(fields=["expires", "end_reason", "id", "mode", "user"], name="typed_sessions_by_expiry"),
+            models.Index(fields=["address"], name="typed_sessions_by_address"),
+            models.Index(fields=["last_address"], name="typed_sessions_by_last"),
         ]
 
     def __str__(self) -> str:
@@ -84,6 +93,76 @@ class Revocation(models.Model):
         indexes = [
             models.Index(fields=["ended"], name="typed_revocations_by_ended"),
             models.Index(fields=["until"], name="typed_revocations_by_until"),
+        ]
+
+    def __str__(self) -> str:
+        return urn(self.id)
+
+
+class Tally(models.Model):
+    """How many sessions of which nothing is left ended within one minute, and why."""
+
+    minute = models.BigIntegerField(_("minute"))
+    reason = models.CharField(
+        _("end reason"), max_length=20, choices=[(reason.value, reason.value) for reason in EndReason]
+    )
+    count = models.PositiveBigIntegerField(_("count"))
+
+    class Meta:
+        verbose_name = _("tally")
+        verbose_name_plural = _("tallies")
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["minute", "reason"], name="typed_tallies_of_minute")]
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.reason}"
+
+
+class Sample(models.Model):
+    """How many sessions there were at one moment, for a chart."""
+
+    at = models.BigIntegerField(_("seconds since the epoch"), primary_key=True)
+    live = models.PositiveBigIntegerField(_("live"))
+    signed_in = models.PositiveBigIntegerField(_("signed in"))
+    started = models.PositiveBigIntegerField(_("started"))
+
+    class Meta:
+        verbose_name = _("sample")
+        verbose_name_plural = _("samples")
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.live}"
+
+
+class _Nothing(models.Manager["LiveSession"]):
+    """Live sessions are in no table: whoever asks for the rows of all models, such as ``dumpdata``, gets none."""
+
+    def get_queryset(self) -> models.QuerySet[LiveSession]:
+        return super().get_queryset().none()
+
+
+class LiveSession(models.Model):
+    """A session as the admin shows it: of whatever engine, and never saved. See ``typed_sessions.admin``."""
+
+    id = models.CharField(_("id"), primary_key=True, max_length=40)
+    user = models.CharField(_("user"), max_length=255, null=True)  # noqa: DJ001  # "" could be a key
+    mode = models.CharField(_("mode"), max_length=4, choices=[(mode.value, mode.value) for mode in SessionMode])
+    created = models.DateTimeField(_("created"))
+    seen = models.DateTimeField(_("last seen"))
+    expires = models.DateTimeField(_("expires"))
+
+    objects = _Nothing()
+
+    class Meta:
+        managed = False
+        base_manager_name = "objects"
+        verbose_name = _("live session")
+        verbose_name_plural = _("live sessions")
+        default_permissions = ("view",)
+        permissions = [
+            ("view_livesession_payload", _("Can view what is in a live session")),
+            ("end_livesession", _("Can end live sessions")),
         ]
 
     def __str__(self) -> str:
