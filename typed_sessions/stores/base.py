@@ -21,6 +21,8 @@ from ..flows import Flow, Step
 from ..formats import Format
 from ..states import EndReason, SessionMode
 from .record import TOMBSTONE_LIFE, Record, Tombstone
+from .selection import EVERYTHING, Selection
+from .statistics import Sample, Tally
 from .wire import chosen_format
 
 
@@ -177,8 +179,11 @@ class Store(ABC):
                 moment = yield Step(self.time, self.atime)
                 clock.set_by(moment, took=monotonic() - asked)
 
-    def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
-        """Ids of live sessions, the one last used first."""
+    def newest(self, now: int, limit: int, offset: int = 0, selection: Selection = EVERYTHING) -> Sequence[str]:
+        """Ids of live sessions, the one last used first, or as ``selection`` has it.
+
+        Fewer than ``limit`` also if some of the page have expired, and are still to be announced.
+        """
         raise self._cannot_list()
 
     def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
@@ -196,8 +201,28 @@ class Store(ABC):
         """Ids of the live sessions of a user, given as the primary key's text."""
         raise self._cannot_list()
 
-    def count(self, now: int) -> int:
-        """How many sessions are live."""
+    def at_address(self, address: str, now: int, limit: int) -> Sequence[str]:
+        """Ids of the live sessions whose client's first or last address is ``address``, ``limit`` at most."""
+        raise self._cannot_list()
+
+    def count(self, now: int, selection: Selection = EVERYTHING) -> int:
+        """How many sessions are live, or how many of ``selection`` are."""
+        raise self._cannot_list()
+
+    def count_by_user(self, now: int) -> tuple[int, int]:
+        """How many sessions are live, and in how many of them somebody is signed in."""
+        return self.count(now), self.count(now, Selection(signed_in=True))
+
+    def tally(self, now: int) -> Tally:
+        """What has happened within the last hour. An end counts when it is announced."""
+        raise self._cannot_list()
+
+    def keep_sample(self, sample: Sample) -> None:
+        """Keeps ``sample`` for ``SAMPLES_LIFE``, unless there is one of the same time."""
+        raise self._cannot_list()
+
+    def samples(self, since: int) -> Sequence[Sample]:
+        """The samples of ``since`` or later, the earliest first."""
         raise self._cannot_list()
 
     def _cannot_list(self) -> NotImplementedError:
@@ -243,8 +268,8 @@ class Store(ABC):
     async def atime(self) -> int | None:
         return await sync_to_async(self.time)()
 
-    async def anewest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
-        return await sync_to_async(self.newest)(now, limit, offset)
+    async def anewest(self, now: int, limit: int, offset: int = 0, selection: Selection = EVERYTHING) -> Sequence[str]:
+        return await sync_to_async(self.newest)(now, limit, offset, selection)
 
     async def aload_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
         return await sync_to_async(self.load_many)(session_ids)
@@ -252,8 +277,23 @@ class Store(ABC):
     async def aof_user(self, user: str, now: int) -> Sequence[str]:
         return await sync_to_async(self.of_user)(user, now)
 
-    async def acount(self, now: int) -> int:
-        return await sync_to_async(self.count)(now)
+    async def aat_address(self, address: str, now: int, limit: int) -> Sequence[str]:
+        return await sync_to_async(self.at_address)(address, now, limit)
+
+    async def acount(self, now: int, selection: Selection = EVERYTHING) -> int:
+        return await sync_to_async(self.count)(now, selection)
+
+    async def acount_by_user(self, now: int) -> tuple[int, int]:
+        return await sync_to_async(self.count_by_user)(now)
+
+    async def atally(self, now: int) -> Tally:
+        return await sync_to_async(self.tally)(now)
+
+    async def akeep_sample(self, sample: Sample) -> None:
+        await sync_to_async(self.keep_sample)(sample)
+
+    async def asamples(self, since: int) -> Sequence[Sample]:
+        return await sync_to_async(self.samples)(since)
 
 
 def tombstone_life(claim: Claim, now: int) -> int:

@@ -26,6 +26,8 @@ from .byte_cache import ByteCache, byte_cache
 from .cache import store_errors
 from .database import DatabaseStore
 from .record import LINGER, Record, Tombstone
+from .selection import EVERYTHING, Selection
+from .statistics import Sample, Tally
 
 T = TypeVar("T")
 
@@ -131,8 +133,8 @@ class CachedDatabaseStore(Store):
     def clear_expired(self, now: int) -> int:
         return self._database.clear_expired(now)
 
-    def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
-        return self._database.newest(now, limit, offset)
+    def newest(self, now: int, limit: int, offset: int = 0, selection: Selection = EVERYTHING) -> Sequence[str]:
+        return self._database.newest(now, limit, offset, selection)
 
     def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
         return self._database.load_many(session_ids)
@@ -140,8 +142,23 @@ class CachedDatabaseStore(Store):
     def of_user(self, user: str, now: int) -> Sequence[str]:
         return self._database.of_user(user, now)
 
-    def count(self, now: int) -> int:
-        return self._database.count(now)
+    def at_address(self, address: str, now: int, limit: int) -> Sequence[str]:
+        return self._database.at_address(address, now, limit)
+
+    def count(self, now: int, selection: Selection = EVERYTHING) -> int:
+        return self._database.count(now, selection)
+
+    def count_by_user(self, now: int) -> tuple[int, int]:
+        return self._database.count_by_user(now)
+
+    def tally(self, now: int) -> Tally:
+        return self._database.tally(now)
+
+    def keep_sample(self, sample: Sample) -> None:
+        self._database.keep_sample(sample)
+
+    def samples(self, since: int) -> Sequence[Sample]:
+        return self._database.samples(since)
 
     @property
     def _is_in_transaction(self) -> bool:

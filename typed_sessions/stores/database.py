@@ -6,7 +6,7 @@ dies; compare-and-set is the ``WHERE`` of an ``UPDATE``.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 from django.db import DatabaseError, IntegrityError, InterfaceError, ProgrammingError, connections, router, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, Count, F, Q, QuerySet, Value, When
 from django.db.models.functions import Greatest
 
-from .. import clock
+from .. import clock, models
 from ..exceptions import StoreUnavailable, UnreadableRecord
 from ..formats import JSON, UNREADABLE, Format
 from ..models import Reservation, StoredSession
@@ -25,6 +25,8 @@ from ..states import EndReason, SessionMode
 from .base import Claim, Conflict, Gone, Outcome, Overdue, Saved, Store, tombstone_life
 from .places import Places
 from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Client, Lease, Record, Tombstone, new_nonce, outlives
+from .selection import EVERYTHING, Selection
+from .statistics import RECENT, SAMPLES_LIFE, Sample, Tally
 
 _COLUMNS = (
     "id",
@@ -55,6 +57,9 @@ _CLOCKS = {
 """Databases that run on a machine of their own, and how to ask for its time."""
 _OWNER = 8
 """Characters of the id that a row has besides its key."""
+_LONGEST_ADDRESS = 45
+_NEW = tuple(reason.value for reason in EndReason if reason is not EndReason.ROTATED)
+"""Why rows have ended that go on under no other id."""
 _SWEEP = 1000
 """Rows removed by one statement."""
 
@@ -127,12 +132,15 @@ class DatabaseStore(Store):
                 return None
             with _store_errors():
                 if self._as_it_was(last).update(**_buried(reason, now, outlives(last, reason, now))):
-                    self._places.left(self.alias, last.seen, last.id)
+                    self._places.left(self.alias, last)
                     return last
             # Somebody saved in between; what is ended must be the last state.
 
     def clear_expired(self, now: int) -> int:
         removed = 0
+        with _store_errors():
+            models.Tally.objects.using(self.alias).filter(minute__lt=(now - RECENT) // 60).delete()
+            models.Sample.objects.using(self.alias).filter(at__lt=now - SAMPLES_LIFE).delete()
         while True:
             with _store_errors():
                 over = self._rows.filter(~Q(end_reason=""), expires__lt=now, lease="")
@@ -165,17 +173,16 @@ class DatabaseStore(Store):
         return Overdue([_claim(row, mark.encode()) for row in rows], is_all=len(found) < limit)
 
     def settle(self, claims: Sequence[Claim], now: int) -> None:
-        alike = defaultdict[tuple[bytes, EndReason | None, int], list[str]](list)
+        alike = defaultdict[tuple[bytes, EndReason, int], list[str]](list)
         for claim in claims:
-            life = tombstone_life(claim, now)
-            alike[claim.mark, claim.reason if life else None, life].append(claim.session_id)
+            alike[claim.mark, claim.reason, tombstone_life(claim, now)].append(claim.session_id)
         for (mark, reason, life), ids in alike.items():
             with _store_errors():
                 rows = self._rows.filter(pk__in=ids, lease__endswith=f" {mark.decode()}")
-                if reason is None:
-                    rows._raw_delete(self.alias)
-                else:
+                if life:
                     rows.update(**_buried(reason, now, life))
+                else:
+                    self._tally(reason, now // 60, rows._raw_delete(self.alias) or 0)
 
     # Places. A row for each user is what those wait for who want one at the same time.
 
@@ -224,9 +231,9 @@ class DatabaseStore(Store):
         transaction.on_commit(act, using=self.alias)
         return True
 
-    def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
+    def newest(self, now: int, limit: int, offset: int = 0, selection: Selection = EVERYTHING) -> Sequence[str]:
         with _store_errors():
-            return self._places.page(self._live(now), now, limit, offset)
+            return self._places.page(self._selected(now, selection), selection, now, limit, offset)
 
     def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
         found = {}
@@ -241,9 +248,60 @@ class DatabaseStore(Store):
         with _store_errors():
             return list(self._live(now).filter(user=user).order_by("-expires", "-pk").values_list("pk", flat=True))
 
-    def count(self, now: int) -> int:
+    def at_address(self, address: str, now: int, limit: int) -> Sequence[str]:
         with _store_errors():
-            return self._live(now).count()
+            # Two queries: of one with OR not every database takes both indexes.
+            found = [
+                row
+                for column in ("address", "last_address")
+                for row in self._live(now)
+                .filter(**{column: address})
+                .order_by("-seen")
+                .values_list("seen", "pk")[:limit]
+            ]
+        return list(dict.fromkeys(pk for _, pk in sorted(found, reverse=True)))[:limit]
+
+    def count(self, now: int, selection: Selection = EVERYTHING) -> int:
+        with _store_errors():
+            return self._selected(now, selection).count()
+
+    # Statistics. Rows of sessions that have ended tell of themselves; what is removed at once is tallied.
+
+    def count_by_user(self, now: int) -> tuple[int, int]:
+        with _store_errors():
+            found = self._live(now).aggregate(live=Count("pk"), signed_in=Count("user"))
+        return found["live"], found["signed_in"]
+
+    def tally(self, now: int) -> Tally:
+        since = now - RECENT
+        with _store_errors():
+            # What began since was also used since, and so is found by an index.
+            began = self._rows.filter(end_reason__in=("", *_NEW), seen__gte=since, created__gte=since).count()
+            ended = self._rows.filter(end_reason__in=_NEW, modified__gte=since, lease="")
+            counts = Counter(dict(ended.values_list("end_reason").annotate(Count("pk")).order_by()))
+            gone = models.Tally.objects.using(self.alias).filter(minute__gte=since // 60)
+            for reason, count in gone.values_list("reason", "count"):
+                counts[reason] += count
+        return Tally(began, {EndReason(reason): count for reason, count in counts.items()})
+
+    def _tally(self, reason: EndReason, minute: int, count: int) -> None:
+        rows = models.Tally.objects.using(self.alias).filter(minute=minute, reason=reason.value)
+        if count and not rows.update(count=F("count") + count):
+            try:
+                with transaction.atomic(using=self.alias):
+                    rows.create(minute=minute, reason=reason.value, count=count)
+            except IntegrityError:  # another reaper was first
+                rows.update(count=F("count") + count)
+
+    def keep_sample(self, sample: Sample) -> None:
+        with _store_errors():
+            kept = models.Sample(**sample._asdict())
+            models.Sample.objects.using(self.alias).bulk_create([kept], ignore_conflicts=True)
+
+    def samples(self, since: int) -> Sequence[Sample]:
+        with _store_errors():
+            kept = models.Sample.objects.using(self.alias).filter(at__gte=since).order_by("at")
+            return [Sample(*row) for row in kept.values_list(*Sample._fields)]
 
     @property
     def alias(self) -> str:
@@ -260,6 +318,17 @@ class DatabaseStore(Store):
 
     def _live(self, now: int) -> QuerySet[StoredSession]:
         return self._rows.filter(expires__gt=now, end_reason="")
+
+    def _selected(self, now: int, selection: Selection) -> QuerySet[StoredSession]:
+        rows = self._live(now)
+        if selection.mode is not None:
+            rows = rows.filter(mode=selection.mode.value)
+        if selection.signed_in is not None:
+            rows = rows.filter(user__isnull=not selection.signed_in)
+        for bound, moment in (("gte", selection.since), ("lt", selection.before)):
+            if moment is not None:
+                rows = rows.filter(**{f"{selection.by}__{bound}": moment})
+        return rows
 
     def _as_it_was(self, base: Record) -> QuerySet[StoredSession]:
         return self._rows.filter(pk=base.id, revision=base.revision, nonce=_mark(base), end_reason="")
@@ -291,6 +360,8 @@ def _columns(record: Record) -> dict[str, Any]:
         "expires": record.expires,
         "until": record.until,
         "client": JSON.dumps(record.client).decode() if record.client else "",
+        "address": _searchable(record.client.address) if record.client else None,
+        "last_address": _searchable(record.client.last_address) if record.client else None,
         "data": bytes(record.data).decode(),
         "bag": bytes(record.bag).decode(),
         "lease": f"{record.lease.until} {record.lease.holder}" if record.lease else "",
@@ -309,8 +380,15 @@ def _buried(reason: EndReason, now: int, life: int) -> dict[str, Any]:
         "data": "{}",
         "bag": "{}",
         "client": "",
+        "address": None,
+        "last_address": None,
         "lease": "",
     }
+
+
+def _searchable(address: str) -> str | None:
+    """What stands in the column of an address: nothing for what is none."""
+    return address[:_LONGEST_ADDRESS] or None
 
 
 def _claim(columns: Sequence[Any], mark: bytes) -> Claim:
