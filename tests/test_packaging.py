@@ -68,22 +68,23 @@ def test_the_wheel_says_what_it_is(metadata: Message) -> None:
     assert metadata["License"] == "BSD-3-Clause"
 
 
-def test_the_core_needs_django_and_msgspec_only(metadata: Message) -> None:
-    """Without an extra, the package asks for two others."""
+def test_the_core_needs_three_packages_only(metadata: Message) -> None:
+    """Without an extra, the package asks for Django, msgspec and what the admin reads user agents with."""
     core = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
-    assert sorted(line.partition(">")[0] for line in core) == ["Django", "msgspec"]
+    assert sorted(line.partition(">")[0] for line in core) == ["Django", "msgspec", "ua-parser"]
 
 
 def test_the_extras_are_the_documented_ones(metadata: Message) -> None:
     """Each group of optional packages has the name that README and CONTRIBUTING use."""
-    optional = {"redis", "drf", "openapi", "prometheus", "opentelemetry"}
+    optional = {"redis", "drf", "openapi", "prometheus", "opentelemetry", "geoip"}
     extras = {*optional, "demo", "ecosystem", "test", "postgres", "browser", "docs", "dev"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
 
 
 WITHOUT_EXTRAS = """
 import sys
-for name in ("django_redis", "redis", "hiredis", "rest_framework", "psycopg", "prometheus_client", "opentelemetry"):
+extras = "django_redis redis hiredis rest_framework psycopg prometheus_client opentelemetry geoip2"
+for name in extras.split():
     sys.modules[name] = None
 import django
 from django.conf import settings

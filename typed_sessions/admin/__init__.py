@@ -1,0 +1,1 @@
+"""The page of live sessions in Django's admin."""
