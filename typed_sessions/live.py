@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
@@ -26,6 +26,8 @@ from .session import TypedSession, attach
 from .states import EndReason, SessionStatus
 from .stores.base import Conflict, Saved, Store
 from .stores.record import Record
+from .stores.selection import EVERYTHING, Selection
+from .stores.statistics import INTERVAL, SAMPLES_LIFE, Sample, Statistics
 from .tokens import is_well_formed
 
 LARGEST_BATCH = 1000
@@ -62,22 +64,44 @@ class LiveSessions:
     async def acount_for(self, user: object) -> int:
         return await adrive(self._counting(user))
 
-    def count(self) -> int:
-        """How many sessions are live."""
-        return drive(self._counting_all())
+    def count(self, selection: Selection = EVERYTHING) -> int:
+        """How many sessions are live, or how many of ``selection`` are."""
+        return drive(self._counting_all(selection))
 
-    async def acount(self) -> int:
-        return await adrive(self._counting_all())
+    async def acount(self, selection: Selection = EVERYTHING) -> int:
+        return await adrive(self._counting_all(selection))
 
-    def recent(self, limit: int = 50, offset: int = 0) -> list[Any]:
+    def recent(self, limit: int = 50, offset: int = 0, selection: Selection = EVERYTHING) -> list[Any]:
         """The live sessions, the last used first: ``limit`` of them, without the first ``offset``.
 
-        What is deep in a list that moves is only nearly where it was. Raises ``ValueError`` for less than nothing.
+        ``selection`` says which, and may say another order. What is deep in a list that moves is only nearly where it
+        was. Raises ``ValueError`` for less than nothing.
         """
-        return drive(self._listing(limit, offset))
+        return drive(self._listing(limit, offset, selection))
 
-    async def arecent(self, limit: int = 50, offset: int = 0) -> list[Any]:
-        return await adrive(self._listing(limit, offset))
+    async def arecent(self, limit: int = 50, offset: int = 0, selection: Selection = EVERYTHING) -> list[Any]:
+        return await adrive(self._listing(limit, offset, selection))
+
+    def statistics(self) -> Statistics:
+        """How many sessions there are, and what has happened within the last hour, by all processes together.
+
+        Whoever asks also takes a sample for ``history``, if one is due.
+        """
+        return drive(self._taking_statistics())
+
+    async def astatistics(self) -> Statistics:
+        return await adrive(self._taking_statistics())
+
+    def history(self, since: datetime | None = None) -> list[Sample]:
+        """How many sessions there were: a sample for every five minutes, of ``since`` or later, the earliest first.
+
+        They are taken by the reaper, and by whoever asks for ``statistics``, and kept for seven days; where nobody did,
+        there are none. Raises ``ValueError`` for a time without time zone.
+        """
+        return drive(self._telling_history(since))
+
+    async def ahistory(self, since: datetime | None = None) -> list[Sample]:
+        return await adrive(self._telling_history(since))
 
     def end(self, session_id: str, reason: EndReason = EndReason.ENDED_BY_USER) -> bool:
         """Ends a session at once. Whether there was one to end."""
@@ -100,21 +124,31 @@ class LiveSessions:
         before: datetime | None = None,
         reason: EndReason = EndReason.ENDED_BY_STAFF,
         progress: Callable[[int], object] | None = None,
+        *,
+        selection: Selection = EVERYTHING,
+        spare: Callable[[Record], bool] | None = None,
+        limit: int | None = None,
     ) -> int:
         """Ends all sessions that began before ``before``, or all that there are; how many there were.
 
         For an incident, and for a store that was restored from a backup, in which sessions may be back that had ended
-        (REQ-R19). ``progress`` is called with the number so far. Raises ``ValueError`` for a time without time zone.
+        (REQ-R19). ``progress`` is called with the number so far. Of ``selection`` alone, if that is said; those that
+        ``spare`` says so of stay, and so do all that are left after ``limit``. Raises ``ValueError`` for a time without
+        time zone.
         """
-        return drive(self._ending_everything(before, reason, progress))
+        return drive(self._ending_everything(before, reason, progress, _Target(selection, spare, limit)))
 
     async def aend_all(
         self,
         before: datetime | None = None,
         reason: EndReason = EndReason.ENDED_BY_STAFF,
         progress: Callable[[int], object] | None = None,
+        *,
+        selection: Selection = EVERYTHING,
+        spare: Callable[[Record], bool] | None = None,
+        limit: int | None = None,
     ) -> int:
-        return await adrive(self._ending_everything(before, reason, progress))
+        return await adrive(self._ending_everything(before, reason, progress, _Target(selection, spare, limit)))
 
     def reap(self, limit: int | None = None, lease: int = 60, batch: int = 200) -> Reaped:
         """Tells ``on_ended`` for the sessions that have expired, all or ``limit``, and removes what is left of them.
@@ -208,22 +242,38 @@ class LiveSessions:
         if engine.store.after_commit(_nothing):
             raise RuntimeError("Sessions are reaped outside of transactions, as what was told cannot be rolled back.")
         if not engine.store.lists_sessions:
-            yield from self._counting_all()  # which says so
-        return (yield from engine.reap(limit, lease, min(batch, LARGEST_BATCH)))
+            yield from self._counting_all(EVERYTHING)  # which says so
+        reaped: Reaped = yield from engine.reap(limit, lease, min(batch, LARGEST_BATCH))
+        yield from self._taking_statistics()
+        return reaped
 
-    def _counting_all(self) -> Flow[int]:
+    def _counting_all(self, selection: Selection) -> Flow[int]:
         store = _engine().store
-        counted: int = yield Step(store.count, store.acount, (clock.now(),))
+        counted: int = yield Step(store.count, store.acount, (clock.now(), selection))
         return counted
 
-    def _listing(self, limit: int, offset: int) -> Flow[list[TypedSession]]:
+    def _taking_statistics(self) -> Flow[Statistics]:
+        store, now = _engine().store, clock.now()
+        live, signed_in = yield Step(store.count_by_user, store.acount_by_user, (now,))
+        tally = yield Step(store.tally, store.atally, (now,))
+        sample = Sample(now - now % INTERVAL, live, signed_in, tally.started)
+        yield Step(store.keep_sample, store.akeep_sample, (sample,))
+        return Statistics(live, signed_in, tally.started, tally.ended)
+
+    def _telling_history(self, since: datetime | None) -> Flow[list[Sample]]:
+        store, oldest = _engine().store, clock.now() - SAMPLES_LIFE
+        if since is not None:
+            oldest = max(oldest, ceil(_with_zone("since", since).timestamp()))
+        return list((yield Step(store.samples, store.asamples, (oldest,))))
+
+    def _listing(self, limit: int, offset: int, selection: Selection) -> Flow[list[TypedSession]]:
         if limit < 0 or offset < 0:
             raise ValueError(f"limit and offset count from 0, and are {limit} and {offset}.")
         engine = _engine()
         store, listed = engine.store, []
         for begin in range(offset, offset + limit, _PAGE):  # what is asked at once holds up everybody else's requests
             size = min(_PAGE, offset + limit - begin)
-            ids = yield Step(store.newest, store.anewest, (clock.now(), size, begin))
+            ids = yield Step(store.newest, store.anewest, (clock.now(), size, begin, selection))
             listed += yield from _loading(store, ids)
             if len(ids) < size:
                 break
@@ -243,36 +293,38 @@ class LiveSessions:
         return has_ended
 
     def _ending_everything(
-        self, before: datetime | None, reason: EndReason, progress: Callable[[int], object] | None
+        self,
+        before: datetime | None,
+        reason: EndReason,
+        progress: Callable[[int], object] | None,
+        target: _Target,
     ) -> Flow[int]:
-        if before is not None and before.tzinfo is None:
-            raise ValueError(f"before needs a time zone, as timezone.now() has one, and is {before!r}.")
-        limit = clock.now() + 1 if before is None else ceil(before.timestamp())
+        began_before = clock.now() + 1 if before is None else ceil(_with_zone("before", before).timestamp())
         ended = 0
         while True:  # what is used meanwhile moves to pages that have been read
             found = 0
             passed_over = 0
             while True:
-                page, others = yield from self._page_before(limit, passed_over)
-                for record in page:
+                page, others = yield from self._page_before(began_before, passed_over, target)
+                for record in page[: target.left(ended + found)]:
                     found += yield from self._ending(record.id, reason, record.user)
                 for record in page[-1:]:
                     yield from spreading(_engine().store, record.id)
                 if progress is not None and page:
                     progress(ended + found)
                 passed_over += others
-                if not page and not others:
+                if not target.left(ended + found) or not (page or others):
                     break
             ended += found
-            if not found:
+            if not found or not target.left(ended):
                 return ended
 
-    def _page_before(self, limit: int, offset: int) -> Flow[tuple[list[Record], int]]:
-        """Records of a page that began before ``limit``, and how many entries of the page are others."""
+    def _page_before(self, began_before: int, offset: int, target: _Target) -> Flow[tuple[list[Record], int]]:
+        """Records of a page that are to end, and how many entries of the page are others."""
         store = _engine().store
-        ids = yield Step(store.newest, store.anewest, (clock.now(), _PAGE, offset))
+        ids = yield Step(store.newest, store.anewest, (clock.now(), _PAGE, offset, target.selection))
         found = yield Step(store.load_many, store.aload_many, (ids,))
-        page = [record for record in found if record.created < limit]
+        page = [record for record in found if record.created < began_before and target.means(record)]
         return page, len(ids) - len(page)
 
     def _ending_all(self, user: object, keep: str | None, reason: EndReason) -> Flow[int]:
@@ -287,7 +339,28 @@ class LiveSessions:
         return ended
 
 
+class _Target(NamedTuple):
+    """Which sessions are to end, but for when they began."""
+
+    selection: Selection
+    spare: Callable[[Record], bool] | None
+    limit: int | None
+
+    def means(self, record: Record) -> bool:
+        return self.spare is None or not self.spare(record)
+
+    def left(self, ended: int) -> int:
+        """How many of a page may still end."""
+        return _PAGE if self.limit is None else max(0, self.limit - ended)
+
+
 live_sessions = LiveSessions()
+
+
+def _with_zone(name: str, moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} needs a time zone, as timezone.now() has one, and is {moment!r}.")
+    return moment
 
 
 def _nothing() -> None:

@@ -214,16 +214,16 @@ class Store(ABC):
         return self.count(now), self.count(now, Selection(signed_in=True))
 
     def tally(self, now: int) -> Tally:
-        """What has happened within the last hour. An end counts when it is announced."""
-        raise self._cannot_list()
+        """What has happened within the last hour, as far as the store knows. An expiry counts when it is announced."""
+        return Tally(0, {})
 
-    def keep_sample(self, sample: Sample) -> None:
-        """Keeps ``sample`` for ``SAMPLES_LIFE``, unless there is one of the same time."""
-        raise self._cannot_list()
+    def keep_sample(self, sample: Sample) -> bool:
+        """Keeps ``sample`` for ``SAMPLES_LIFE``, unless there is one of the same time. ``False`` if it keeps none."""
+        return False
 
     def samples(self, since: int) -> Sequence[Sample]:
         """The samples of ``since`` or later, the earliest first."""
-        raise self._cannot_list()
+        return ()
 
     def _cannot_list(self) -> NotImplementedError:
         return NotImplementedError(
@@ -289,8 +289,8 @@ class Store(ABC):
     async def atally(self, now: int) -> Tally:
         return await sync_to_async(self.tally)(now)
 
-    async def akeep_sample(self, sample: Sample) -> None:
-        await sync_to_async(self.keep_sample)(sample)
+    async def akeep_sample(self, sample: Sample) -> bool:
+        return await sync_to_async(self.keep_sample)(sample)
 
     async def asamples(self, since: int) -> Sequence[Sample]:
         return await sync_to_async(self.samples)(since)

@@ -154,8 +154,8 @@ class CachedDatabaseStore(Store):
     def tally(self, now: int) -> Tally:
         return self._database.tally(now)
 
-    def keep_sample(self, sample: Sample) -> None:
-        self._database.keep_sample(sample)
+    def keep_sample(self, sample: Sample) -> bool:
+        return self._database.keep_sample(sample)
 
     def samples(self, since: int) -> Sequence[Sample]:
         return self._database.samples(since)

@@ -57,7 +57,6 @@ _CLOCKS = {
 """Databases that run on a machine of their own, and how to ask for its time."""
 _OWNER = 8
 """Characters of the id that a row has besides its key."""
-_LONGEST_ADDRESS = 45
 _NEW = tuple(reason.value for reason in EndReason if reason is not EndReason.ROTATED)
 """Why rows have ended that go on under no other id."""
 _SWEEP = 1000
@@ -293,10 +292,11 @@ class DatabaseStore(Store):
             except IntegrityError:  # another reaper was first
                 rows.update(count=F("count") + count)
 
-    def keep_sample(self, sample: Sample) -> None:
+    def keep_sample(self, sample: Sample) -> bool:
         with _store_errors():
             kept = models.Sample(**sample._asdict())
             models.Sample.objects.using(self.alias).bulk_create([kept], ignore_conflicts=True)
+        return True
 
     def samples(self, since: int) -> Sequence[Sample]:
         with _store_errors():
@@ -360,8 +360,7 @@ def _columns(record: Record) -> dict[str, Any]:
         "expires": record.expires,
         "until": record.until,
         "client": JSON.dumps(record.client).decode() if record.client else "",
-        "address": _searchable(record.client.address) if record.client else None,
-        "last_address": _searchable(record.client.last_address) if record.client else None,
+        **_addresses(record.client or Client()),
         "data": bytes(record.data).decode(),
         "bag": bytes(record.bag).decode(),
         "lease": f"{record.lease.until} {record.lease.holder}" if record.lease else "",
@@ -386,9 +385,9 @@ def _buried(reason: EndReason, now: int, life: int) -> dict[str, Any]:
     }
 
 
-def _searchable(address: str) -> str | None:
-    """What stands in the column of an address: nothing for what is none."""
-    return address[:_LONGEST_ADDRESS] or None
+def _addresses(client: Client) -> dict[str, str | None]:
+    named = {"address": client.address, "last_address": client.last_address}
+    return {name: address if address in client.addresses else None for name, address in named.items()}
 
 
 def _claim(columns: Sequence[Any], mark: bytes) -> Claim:

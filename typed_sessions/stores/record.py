@@ -24,6 +24,9 @@ TOMBSTONE_LIFE = 3600
 LONGEST_LEASE = 3600
 """Seconds for which a request can have a session for itself at most."""
 
+LONGEST_ADDRESS = 45
+"""Characters of an address that sessions can be found by: those of the longest way to write an IPv6 address."""
+
 _REMEMBERED = 3
 """Saves, besides the last one, that a record knows."""
 
@@ -35,6 +38,12 @@ class Client(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent: str = ""
     last_address: str = ""
     last_agent: str = ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What the session can be found by."""
+        both = dict.fromkeys((self.address, self.last_address))
+        return tuple(address for address in both if 0 < len(address) <= LONGEST_ADDRESS)
 
     def seen_as(self, address: str, agent: str) -> Client:
         """This client after a request from ``address`` with ``agent``."""
@@ -109,6 +118,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def keeps_clocks_of(self, base: Record) -> bool:
         """Whether the save is no use of the session, so that what others have used it since must stay."""
         return (self.seen, self.expires) == (base.seen, base.expires)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Those of its client."""
+        return self.client.addresses if self.client else ()
 
     def is_live(self, now: int) -> bool:
         return now < self.expires

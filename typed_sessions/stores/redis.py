@@ -6,6 +6,7 @@ the record by idempotent writes, and a replacement is taken back if its second h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -18,13 +19,15 @@ from ..exceptions import StoreUnavailable, UnreadableRecord
 from ..flows import Flow, Step, adrive, drive
 from ..formats import JSON, format_of
 from ..states import EndReason
-from ..tokens import urn
 from . import scripts, wire
 from .base import Conflict, Gone, Outcome, Saved, Store
 from .record import FORMAT, GRACE, LINGER, TOMBSTONE_LIFE, Record, Tombstone
 from .redis_claims import RedisClaims
 from .redis_connection import store_errors
+from .redis_keys import KINDS, without
 from .scripts import Command
+from .selection import EVERYTHING, Selection
+from .statistics import RECENT, SAMPLES_LIFE, Sample, Tally
 
 ACKS_WITHIN = 0.3
 """Seconds that replicas have to say that they have heard of an end."""
@@ -42,10 +45,10 @@ class RedisStore(RedisClaims, Store):
     # The verbs
 
     def load(self, session_id: str) -> Record | Tombstone | None:
-        return self._found(session_id, self._execute(Command("GET", (self._key(session_id),))))
+        return self._found(session_id, self._execute(Command("GET", (self._names.record(session_id),))))
 
     async def aload(self, session_id: str) -> Record | Tombstone | None:
-        return self._found(session_id, await self._aexecute(Command("GET", (self._key(session_id),))))
+        return self._found(session_id, await self._aexecute(Command("GET", (self._names.record(session_id),))))
 
     def create(self, record: Record) -> bool:
         return drive(self._creating(record))
@@ -96,7 +99,7 @@ class RedisStore(RedisClaims, Store):
         if not wanted or self._is_cluster:
             return True
         # Of what other connections have written, only a write of this one can tell: the end once more, in effect.
-        write = ("EVAL", scripts.AGAIN.source, 1, self._key(session_id))
+        write = ("EVAL", scripts.AGAIN.source, 1, self._names.record(session_id))
         with store_errors():
             *_, heard = self._send_all(write, ("WAIT", wanted, int(ACKS_WITHIN * 1000)))
         return int(heard) >= wanted
@@ -126,11 +129,11 @@ class RedisStore(RedisClaims, Store):
     async def aclear_expired(self, now: int) -> int:
         return await adrive(self._clearing(now))
 
-    def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
-        return drive(self._listing(now, limit, offset))
+    def newest(self, now: int, limit: int, offset: int = 0, selection: Selection = EVERYTHING) -> Sequence[str]:
+        return drive(self._listing(now, limit, offset, selection))
 
-    async def anewest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
-        return await adrive(self._listing(now, limit, offset))
+    async def anewest(self, now: int, limit: int, offset: int = 0, selection: Selection = EVERYTHING) -> Sequence[str]:
+        return await adrive(self._listing(now, limit, offset, selection))
 
     def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
         return drive(self._loading_many(session_ids))
@@ -144,38 +147,74 @@ class RedisStore(RedisClaims, Store):
     async def aof_user(self, user: str, now: int) -> Sequence[str]:
         return await adrive(self._of_user(user, now))
 
-    def count(self, now: int) -> int:
-        return int(self._execute(self._count(now)))
+    def at_address(self, address: str, now: int, limit: int) -> Sequence[str]:
+        return drive(self._at_address(address, now, limit))
 
-    async def acount(self, now: int) -> int:
-        return int(await self._aexecute(self._count(now)))
+    async def aat_address(self, address: str, now: int, limit: int) -> Sequence[str]:
+        return await adrive(self._at_address(address, now, limit))
+
+    def count(self, now: int, selection: Selection = EVERYTHING) -> int:
+        return sum(self._execute(self._count(now, selection)))
+
+    async def acount(self, now: int, selection: Selection = EVERYTHING) -> int:
+        return sum(await self._aexecute(self._count(now, selection)))
+
+    def count_by_user(self, now: int) -> tuple[int, int]:
+        return _live_and_signed_in(self._execute(self._count(now, EVERYTHING)))
+
+    async def acount_by_user(self, now: int) -> tuple[int, int]:
+        return _live_and_signed_in(await self._aexecute(self._count(now, EVERYTHING)))
+
+    def tally(self, now: int) -> Tally:
+        return drive(self._tallying(now))
+
+    async def atally(self, now: int) -> Tally:
+        return await adrive(self._tallying(now))
+
+    def keep_sample(self, sample: Sample) -> bool:
+        return bool(self._execute(self._keep_sample(sample)))
+
+    async def akeep_sample(self, sample: Sample) -> bool:
+        return bool(await self._aexecute(self._keep_sample(sample)))
+
+    def samples(self, since: int) -> Sequence[Sample]:
+        return _samples(self._execute(self._samples(since)))
+
+    async def asamples(self, since: int) -> Sequence[Sample]:
+        return _samples(await self._aexecute(self._samples(since)))
 
     # What they do
 
-    def _creating(self, record: Record) -> Flow[bool]:
-        command = Command(scripts.CREATE, self._keys(record), self._arguments(record))
+    def _creating(self, record: Record, is_new: bool = True) -> Flow[bool]:
+        """``is_new``: not one that goes on under another id."""
+        now = clock.now()
+        keys = () if self._is_cluster else (self._tally_key(now), *self._index_of(record))
+        arguments = (*self._arguments(record), now // 60, scripts.TALLY_LIFE)
+        command = Command(scripts.CREATE, (self._names.record(record.id), *keys), arguments)
         if not (yield self._step(command)):
             return False
         yield from self._indexing(record)
+        if self._is_cluster and is_new:
+            yield from self._counting_events({"started": 1}, now)
         return True
 
     def _saving(self, record: Record, base: Record) -> Flow[Outcome]:
-        is_index_due = _is_index_due(record, base)
-        keys = self._keys(record)
-        if not is_index_due:
-            # Whoever ends all sessions of a user must not miss one: that part of the index never lags.
-            keys = (keys[0], *keys[3:])
+        listed = _is_index_due(record, base)
         keeps = int(record.keeps_clocks_of(base))
-        command = Command(scripts.SAVE, keys, (*self._arguments(record), wire.stamp(base), keeps))
-        outcome = self._outcome(record, base, (yield self._step(command)))
+        # Whoever ends all sessions of a user must not miss one: that part of the index never lags.
+        index = self._index_of(record) if listed else self._names.owners_of(record)
+        keys = (self._names.record(record.id), *(() if self._is_cluster else index))
+        arguments = (*self._arguments(record), wire.stamp(base), keeps, int(listed and not self._is_cluster))
+        outcome = self._outcome(record, base, (yield self._step(Command(scripts.SAVE, keys, arguments))))
         if isinstance(outcome, Saved):
-            yield from self._indexing(record, forward=bool(keeps), of_user_alone=not is_index_due)
-            yield from self._leaving_user(base, record.user)
+            yield from self._indexing(record, forward=bool(keeps), listed=listed)
+            yield from self._leaving_for(record, base)
         return outcome
 
     def _touching(self, record: Record, seen: int, expires: int) -> Flow[bool]:
-        arguments = (seen, expires, _time_to_live(expires), record.id, _index_life(expires), _user_index_life(expires))
-        if not (yield self._step(Command(scripts.TOUCH, self._keys(record), arguments))):
+        arguments = (seen, expires, _time_to_live(expires), record.id, _index_life(expires), _owner_life(expires))
+        keys = (self._names.record(record.id), *(() if self._is_cluster else self._index_of(record)))
+        if not (yield self._step(Command(scripts.TOUCH, keys, arguments))):
             return False
         yield from self._indexing(msgspec.structs.replace(record, seen=seen, expires=expires), forward=True)
         return True
@@ -183,20 +222,20 @@ class RedisStore(RedisClaims, Store):
     def _replacing(self, record: Record, base: Record) -> Flow[Outcome]:
         if self._is_cluster:
             return (yield from self._replacing_on_cluster(record, base))
-        new, *index = self._keys(record)
+        names = self._names
+        keys = (names.record(record.id), names.record(base.id), *names.lists_of(base), *self._index_of(record))
         arguments = (*self._arguments(record), wire.stamp(base), _tombstone(EndReason.ROTATED), TOMBSTONE_LIFE, base.id)
-        command = Command(scripts.REPLACE, (new, self._key(base.id), *index), arguments)
-        outcome = self._outcome(record, base, (yield self._step(command)))
-        if isinstance(outcome, Saved):
-            yield from self._leaving_user(base, record.user)
+        outcome = self._outcome(record, base, (yield self._step(Command(scripts.REPLACE, keys, arguments))))
+        if isinstance(outcome, Saved) and base.user != record.user:
+            yield from self._leaving_user(base)
         return outcome
 
     def _replacing_on_cluster(self, record: Record, base: Record) -> Flow[Outcome]:
-        if not (yield from self._creating(record)):
+        if not (yield from self._creating(record, is_new=False)):
             return Gone(None)
         tombstone = _tombstone(EndReason.ROTATED, nonce=record.nonce)
         bury = (tombstone, TOMBSTONE_LIFE, wire.stamp(base), record.nonce)
-        burying = self._step(Command(scripts.BURY, (self._key(base.id),), bury))
+        burying = self._step(Command(scripts.BURY, (self._names.record(base.id),), bury))
         try:
             try:
                 reply = yield burying
@@ -214,14 +253,18 @@ class RedisStore(RedisClaims, Store):
         return outcome
 
     def _undoing(self, record: Record) -> Flow[None]:
-        yield self._step(Command("DEL", (self._key(record.id),)))
+        yield self._step(Command("DEL", (self._names.record(record.id),)))
         yield from self._leaving_index(record)
 
     def _ending(self, session_id: str, reason: EndReason, now: int, user: str | None) -> Flow[Record | None]:
-        keys = (self._key(session_id), *(() if self._is_cluster else self._index_keys(user)))
-        prefix = "" if self._is_cluster or user else self._user_key("")
+        names, of_user = self._names, () if user is None else (self._names.user(user),)
+        index = () if self._is_cluster else (*names.lists, *of_user, self._tally_key(now))
+        keys = (names.record(session_id), *index)
+        prefix = "" if self._is_cluster or user else names.users
         lingers = "" if reason in (EndReason.LOGGED_OUT, EndReason.ROTATED) else LINGER  # as record.outlives has it
-        arguments = (_tombstone(reason, now), TOMBSTONE_LIFE, lingers, session_id, prefix)
+        event = "" if reason is EndReason.ROTATED else f"{now // 60} {reason.value}"
+        tombstone = (_tombstone(reason, now), TOMBSTONE_LIFE, lingers)
+        arguments = (*tombstone, session_id, prefix, event, scripts.TALLY_LIFE)
         value = yield self._step(Command(scripts.END, keys, arguments))
         if value is None:
             return None
@@ -233,81 +276,73 @@ class RedisStore(RedisClaims, Store):
             return None
         if self._is_cluster:
             yield from self._leaving_index(record)
-        elif format_of(record.data) is not JSON or JSON.dumps(record.user) != f'"{record.user}"'.encode():
-            yield from self._leaving_user(record, user)  # the script could not read it
+            if event:
+                yield from self._counting_events({reason.value: 1}, now)
+        elif user is None and not _is_legible(record):
+            yield from self._leaving_user(record)  # the script could not read whose it was
         return record
 
     def _clearing(self, now: int) -> Flow[int]:
         # Redis removes the records by itself; what is left are the entries that point to them.
-        by_seen, by_expiry = self._index_keys(None)
         removed = 0
-        while True:
-            limits = ("-inf", f"({now - LINGER}", "WITHSCORES", "LIMIT", 0, _SWEEP)
-            found = yield self._step(Command("ZRANGEBYSCORE", (by_expiry,), limits))
-            expiries = dict(_pairs(found))
-            if not expiries:
-                return removed
-            ids = tuple(expiries)
-            seen = yield self._step(Command("ZMSCORE", (by_seen,), ids))
-            now_expiring = yield self._step(Command("ZMSCORE", (by_expiry,), ids))
-            # Only what nobody has used since: a session that was used has another score, now or when it is removed.
-            dead = [
-                (member, used, expires)
-                for member, used, expires, again in zip(ids, seen, expiries.values(), now_expiring, strict=True)
-                if again is not None and float(again) == float(expires)
-            ]
-            used = [part for member, score, _ in dead if score is not None for part in (member, score)]
-            yield self._step(Command(scripts.REMOVE, (by_seen,), tuple(used)))
-            overdue = [part for member, _, score in dead for part in (member, score)]
-            removed += yield self._step(Command(scripts.REMOVE, (by_expiry,), tuple(overdue)))
+        while cleared := (yield self._step(Command(scripts.CLEAR, self._names.lists, (now - LINGER, _SWEEP)))):
+            removed += cleared
+        return removed
 
-    def _indexing(self, record: Record, forward: bool = False, of_user_alone: bool = False) -> Flow[None]:
+    def _indexing(self, record: Record, forward: bool = False, listed: bool = True) -> Flow[None]:
         """On a cluster: the part of a script that concerns the index."""
         if not self._is_cluster:
             return
-        by_seen, by_expiry, *of_user = self._index_keys(record.user)
-        life, expires = _index_life(record.expires), record.expires
-        for key, score, life_of_key, dead in (
-            *(() if of_user_alone else ((by_seen, record.seen, life, ""), (by_expiry, expires, life, ""))),
-            *((key, expires, _user_index_life(expires), clock.now() - GRACE) for key in of_user),
-        ):
-            yield self._step(Command(scripts.INDEX, (key,), (record.id, score, life_of_key, int(forward), dead)))
+        if listed:
+            arguments = (record.id, _index_life(record.expires), int(forward), "", record.seen, record.expires)
+            yield self._step(Command(scripts.INDEX, self._names.lists_of(record), arguments))
+        owner = (record.id, _owner_life(record.expires), int(forward), clock.now() - GRACE, record.expires)
+        for key in self._names.owners_of(record):
+            yield self._step(Command(scripts.INDEX, (key,), owner))
 
     def _leaving_index(self, record: Record) -> Flow[None]:
-        for key in self._index_keys(record.user):
-            yield self._step(Command("ZREM", (key,), (record.id,)))
+        yield from self._dropping_entries((record.id,), *self._names.lists)
+        yield from self._leaving_user(record)
 
-    def _leaving_user(self, record: Record, staying: str | None) -> Flow[None]:
-        """Takes a record out of its user's index, unless it is the one that the script was given."""
-        if record.user and record.user != staying:
-            yield self._step(Command("ZREM", (self._user_key(record.user),), (record.id,)))
+    def _leaving_for(self, record: Record, base: Record) -> Flow[None]:
+        """Takes ``base`` out of where it is not, now that it is ``record``."""
+        lists = without(self._names.lists_of(base), self._names.lists_of(record))
+        yield from self._dropping_entries((base.id,), *lists)
+        if base.user != record.user:
+            yield from self._leaving_user(base)
 
-    def _listing(self, now: int, limit: int, offset: int) -> Flow[Sequence[str]]:
+    def _leaving_user(self, record: Record) -> Flow[None]:
+        if record.user:
+            yield self._step(Command("ZREM", (self._names.user(record.user),), (record.id,)))
+
+    def _listing(self, now: int, limit: int, offset: int, selection: Selection) -> Flow[Sequence[str]]:
         if limit < 1:
             return []
-        by_seen, by_expiry = self._index_keys(None)
-        if not self._is_cluster:
-            arguments = (offset, limit, now, self._key(""))
-            return _texts((yield self._step(Command(scripts.NEWEST, (by_seen, by_expiry), arguments))))
-        page = yield self._step(Command("ZREVRANGE", (by_seen,), (offset, offset + limit - 1)))
-        scores = (yield self._step(Command("ZMSCORE", (by_expiry,), tuple(page)))) if page else []
-        expiries = dict(zip(_texts(page), scores, strict=True))
-        unexpired = [session_id for session_id, score in expiries.items() if score is None or float(score) > now]
-        there = yield from self._resolving(unexpired, by_seen, by_expiry)
-        return [session_id for session_id in there if expiries[session_id] is not None]
+        keys = self._lists_for(selection)
+        root = "" if self._is_cluster else self._names.root
+        arguments = (offset, limit, now, root, *_bounds(selection, now), int(selection.ascending))
+        ids = _texts((yield self._step(Command(scripts.NEWEST, keys, arguments))))
+        return (yield from self._resolving(ids)) if self._is_cluster else ids
 
-    def _resolving(self, session_ids: Sequence[str], *index: str) -> Flow[Sequence[str]]:
+    def _lists_for(self, selection: Selection) -> tuple[str, ...]:
+        """The lists in the order of ``selection``, and then again those by expiry."""
+        keys = self._names.lists_for(selection)
+        by_seen, by_expiry = keys[: len(keys) // 2], keys[len(keys) // 2 :]
+        return (*(by_seen if selection.by == "seen" else by_expiry), *by_expiry)
+
+    def _resolving(self, session_ids: Sequence[str], *owners: str) -> Flow[Sequence[str]]:
         """On a cluster: those of whom something is there. The others leave the index."""
-        keys = [self._key(session_id) for session_id in session_ids]
+        keys = [self._names.record(session_id) for session_id in session_ids]
         counts = yield from self._each("EXISTS", keys)
         gone = tuple(session_id for session_id, count in zip(session_ids, counts, strict=True) if not count)
         with suppress(StoreUnavailable):  # what takes no writes can still be read
-            for key in index if gone else ():
+            yield from self._dropping_entries(gone, *self._names.lists)
+            for key in owners if gone else ():
                 yield self._step(Command("ZREM", (key,), gone))
         return [session_id for session_id in session_ids if session_id not in gone]
 
     def _loading_many(self, session_ids: Sequence[str]) -> Flow[Sequence[Record]]:
-        keys = [self._key(session_id) for session_id in session_ids]
+        keys = [self._names.record(session_id) for session_id in session_ids]
         values = yield from self._values(keys)
         found = []
         for session_id, value in zip(session_ids, values, strict=True):
@@ -325,45 +360,71 @@ class RedisStore(RedisClaims, Store):
         return (yield Step(self._execute_each, self._aexecute_each, (name, keys))) if keys else []
 
     def _of_user(self, user: str, now: int) -> Flow[Sequence[str]]:
-        index = (self._user_key(user), *self._index_keys(None))
+        key = self._names.user(user)
         if not self._is_cluster:
-            return _texts((yield self._step(Command(scripts.OF_USER, index, (now, self._key(""))))))
-        members = _texts((yield self._step(Command("ZREVRANGEBYSCORE", index[:1], ("+inf", f"({now}")))))
+            command = Command(scripts.OF_USER, (key, *self._names.lists), (now, self._names.root))
+            return _texts((yield self._step(command)))
+        members = _texts((yield self._step(Command("ZREVRANGEBYSCORE", (key,), ("+inf", f"({now}")))))
         ids = [member for member in members if not member.startswith(scripts.RESERVED)]
-        return (yield from self._resolving(ids, *index))
+        return (yield from self._resolving(ids, key))
+
+    def _at_address(self, address: str, now: int, limit: int) -> Flow[Sequence[str]]:
+        key, found, read = self._names.addresses + address, list[str](), 0
+        while len(found) < limit:
+            page = ("+inf", f"({now}", "LIMIT", read, limit)
+            ids = _texts((yield self._step(Command("ZREVRANGEBYSCORE", (key,), page))))
+            # Who ends a session does not know its addresses, so that those that have ended are still here.
+            records = yield from self._loading_many(ids)
+            there = [record.id for record in records if record.is_live(now) and address in record.addresses]
+            gone = without(ids, there)
+            if gone:
+                with suppress(StoreUnavailable):  # what takes no writes can still be read
+                    yield self._step(Command("ZREM", (key,), gone))
+            found += there
+            read += len(there)
+            if len(ids) < limit:
+                break
+        return found[:limit]
 
     def _reserve(self, user: str, session_id: str, leaving: Sequence[str], limit: int, now: int, until: int) -> Command:
         arguments = (session_id, limit, now, until, *leaving)
-        return Command(scripts.RESERVE, (self._user_key(user),), arguments)
+        return Command(scripts.RESERVE, (self._names.user(user),), arguments)
 
     def _release(self, user: str, session_id: str) -> Command:
-        return Command("ZREM", (self._user_key(user),), (scripts.RESERVED + session_id,))
+        return Command("ZREM", (self._names.user(user),), (scripts.RESERVED + session_id,))
 
     def _time(self) -> Command:
-        return Command(scripts.TIME, (self._index_keys(None)[0],))
+        return Command(scripts.TIME, (self._names.claimed,))
 
-    def _count(self, now: int) -> Command:
-        return Command("ZCOUNT", (self._index_keys(None)[1],), (f"({now}", "+inf"))
+    def _count(self, now: int, selection: Selection) -> Command:
+        return Command(scripts.COUNT, self._lists_for(selection), (now, *_bounds(selection, now)))
+
+    def _tallying(self, now: int) -> Flow[Tally]:
+        counts = Counter[str]()
+        for hour in (now // 3600 - 1, now // 3600):
+            flat = yield self._step(Command("HGETALL", (self._names.tally(hour),)))
+            for field, times in _fields(flat):
+                minute, event = field.split(" ")
+                counts[event] += times if int(minute) > (now - RECENT) // 60 else 0
+        ended = {EndReason(event): times for event, times in counts.items() if event != "started" and times}
+        return Tally(counts["started"], ended)
+
+    def _keep_sample(self, sample: Sample) -> Command:
+        arguments = (sample.at, " ".join(map(str, sample)), sample.at - SAMPLES_LIFE, SAMPLES_LIFE)
+        return Command(scripts.SAMPLE, (self._names.samples,), arguments)
+
+    def _samples(self, since: int) -> Command:
+        return Command("ZRANGEBYSCORE", (self._names.samples,), (since, "+inf"))
 
     # Keys, arguments, replies
 
-    def _key(self, session_id: str) -> str:
-        return self._prefix + urn(session_id)
-
-    def _user_key(self, user: str) -> str:
-        return f"{self._prefix}{urn('by-user')}:{user}"
-
-    def _index_keys(self, user: str | None) -> tuple[str, ...]:
-        keys = (self._prefix + urn("by-seen"), self._prefix + urn("by-expiry"))
-        return (*keys, self._user_key(user)) if user else keys
-
-    def _keys(self, record: Record) -> tuple[str, ...]:
-        return (self._key(record.id), *(() if self._is_cluster else self._index_keys(record.user)))
+    def _index_of(self, record: Record) -> tuple[str, ...]:
+        return (*self._names.lists_of(record), *self._names.owners_of(record))
 
     def _arguments(self, record: Record) -> tuple[Any, ...]:
         expires = record.expires
         life = (_time_to_live(expires), wire.stamp(record))
-        index = (record.id, record.seen, expires, _index_life(expires), _user_index_life(expires), clock.now() - GRACE)
+        index = (record.id, record.seen, expires, _index_life(expires), _owner_life(expires), clock.now() - GRACE)
         return (wire.encode(record), *life, *index)
 
     def _outcome(self, record: Record, base: Record, reply: list[Any]) -> Outcome:
@@ -398,8 +459,8 @@ def _time_to_live(expires: int) -> int:
     return max(1, expires + LINGER - clock.now())
 
 
-def _user_index_life(expires: int) -> int:
-    """Of a user's key: what is over is not listed, and whoever announces its end finds it without."""
+def _owner_life(expires: int) -> int:
+    """Of the key of a user or an address: what is over is not listed, and who announces its end finds it without."""
     return max(1, expires - clock.now())
 
 
@@ -408,10 +469,32 @@ def _index_life(expires: int) -> int:
     return LINGER + max(expires - clock.now(), settings.temp_seconds, settings.perm_seconds)
 
 
-def _pairs(reply: Sequence[Any]) -> Iterator[tuple[bytes, Any]]:
-    """Members and scores of a reply ``WITHSCORES``, which a newer protocol nests."""
-    flat = [part for each in reply for part in (each if isinstance(each, list) else [each])]
-    return zip(flat[::2], flat[1::2], strict=True)
+def _is_legible(record: Record) -> bool:
+    """Whether a script can read in the record whose it is."""
+    return format_of(record.data) is JSON and JSON.dumps(record.user) == f'"{record.user}"'.encode()
+
+
+def _bounds(selection: Selection, now: int) -> tuple[int | str, int | str]:
+    """The lowest score of what is selected, and the first that is too high. Of expiries, none that is over."""
+    since, before = selection.since, selection.before
+    if selection.by == "expires":
+        since = max(now + 1, since or 0)
+    return "-inf" if since is None else since, "+inf" if before is None else before
+
+
+def _live_and_signed_in(counts: Sequence[int]) -> tuple[int, int]:
+    signed_in = (count for count, (_, is_signed_in) in zip(counts, KINDS, strict=True) if is_signed_in)
+    return sum(counts), sum(signed_in)
+
+
+def _fields(reply: Any) -> Iterator[tuple[str, int]]:
+    """Of a hash of numbers: pairs, which a newer protocol and some clients make themselves."""
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    return ((field.decode(), int(number)) for field, number in pairs)
+
+
+def _samples(members: Iterable[bytes]) -> list[Sample]:
+    return [Sample(*map(int, member.split())) for member in members]
 
 
 def _texts(members: Iterable[bytes]) -> list[str]:

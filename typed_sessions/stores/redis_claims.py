@@ -8,17 +8,19 @@ between, somebody finds it again.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ..exceptions import UnreadableRecord
 from ..flows import Flow, adrive, drive
 from ..states import EndReason
-from ..tokens import urn
 from . import scripts, wire
 from .base import Claim, Overdue, tombstone_life
 from .record import FORMAT, GRACE, Record, Tombstone, new_nonce
 from .redis_connection import RedisConnection
+from .redis_keys import RedisKeys, without
 from .scripts import Command, Script
 
 _CLAIM_LIFE = 86_400
@@ -62,32 +64,25 @@ class RedisClaims(RedisConnection, ABC):
         await adrive(self._settling(claims, now))
 
     @abstractmethod
-    def _key(self, session_id: str) -> str: ...
-
-    @abstractmethod
-    def _index_keys(self, user: str | None) -> tuple[str, ...]: ...
-
-    @abstractmethod
     def _values(self, keys: Sequence[str]) -> Flow[Sequence[bytes | None]]: ...
 
-    @property
-    def _claimed_key(self) -> str:
-        return self._prefix + urn("claimed")
+    @cached_property
+    def _names(self) -> RedisKeys:
+        return RedisKeys(self._prefix)
 
     def _claiming(self, now: int, limit: int, lease: int) -> Flow[Overdue]:
-        _, by_expiry = self._index_keys(None)
-        page = ("LIMIT", 0, limit)
-        abandoned = yield self._step(Command("ZRANGEBYSCORE", (self._claimed_key,), ("-inf", now, *page)))
-        overdue = yield self._step(Command("ZRANGEBYSCORE", (by_expiry,), ("-inf", now - GRACE, *page)))
+        abandoned = yield self._step(Command(scripts.OVERDUE, (self._names.claimed,), (now, limit)))
+        overdue = yield self._step(Command(scripts.OVERDUE, self._names.all_expiry, (now - GRACE, limit)))
         ids = [member.decode() for member in dict.fromkeys([*abandoned, *overdue])][:limit]
-        keys = [self._key(session_id) for session_id in ids]
+        keys = [self._names.record(session_id) for session_id in ids]
         values = yield from self._values(keys)
         found = [_found(*each, now) for each in zip(ids, keys, values, strict=True)]
         yield from self._setting_right([each for each in found if each.record and not each.reason])
         yield from self._leaving_to_others([each for each in found if each.taken_until])
         nothing = [each for each in found if not (each.record or each.reason or each.taken_until)]
         # Who has announced it has taken it out of the index before: what is still there was never announced.
-        missed = yield from self._leaving((each.session_id for each in nothing if each.value is None), by_expiry)
+        lost = (each.session_id for each in nothing if each.value is None)
+        missed = yield from self._dropping_entries(lost, *self._names.all_expiry)
         yield from self._dropping(each.session_id for each in nothing)
         claims = yield from self._claiming_for_good([each for each in found if each.reason], now, lease)
         return Overdue(claims, missed, is_all=len(ids) < limit)
@@ -109,7 +104,7 @@ class RedisClaims(RedisConnection, ABC):
             for each, mark, result in zip(found, marks, done, strict=True)
             if result == 1 and each.reason is not None
         ]
-        yield from self._leaving((claim.session_id for claim in claims), *self._index_keys(None))
+        yield from self._dropping_entries((claim.session_id for claim in claims), *self._names.lists)
         yield from self._dropping(each.session_id for each, result in zip(found, done, strict=True) if result == -1)
         return claims
 
@@ -124,39 +119,53 @@ class RedisClaims(RedisConnection, ABC):
             )
             for claim in claims
         ]
-        keys = [self._key(claim.session_id) for claim in claims]
+        keys = [self._names.record(claim.session_id) for claim in claims]
         done = yield from self._scripted(scripts.SETTLE, keys, (), arguments)
         # Not what somebody else has taken over since.
-        settled = (claim.session_id for claim, result in zip(claims, done, strict=True) if result)
-        yield from self._leaving(settled, self._claimed_key)
+        settled = [claim for claim, result in zip(claims, done, strict=True) if result]
+        yield from self._dropping_entries((claim.session_id for claim in settled), self._names.claimed)
+        yield from self._counting_events(Counter(claim.reason.value for claim in settled), now)
+
+    def _counting_events(self, events: Mapping[str, int], now: int) -> Flow[None]:
+        fields = [part for event, times in events.items() for part in (f"{now // 60} {event}", times)]
+        if fields:
+            key = self._tally_key(now)
+            yield self._step(Command(scripts.COUNT_EVENTS, (key,), (scripts.TALLY_LIFE, *fields)))
+
+    def _tally_key(self, now: int) -> str:
+        return self._names.tally(now // 3600)
 
     def _entering_claims(self, entries: Iterable[tuple[str, int]]) -> Flow[None]:
         members = tuple(part for session_id, until in entries for part in (until, session_id))
         if members:
-            yield self._step(Command("ZADD", (self._claimed_key,), ("GT", *members)))
-            yield self._step(Command("EXPIRE", (self._claimed_key,), (_CLAIM_LIFE,)))
+            yield self._step(Command("ZADD", (self._names.claimed,), ("GT", *members)))
+            yield self._step(Command("EXPIRE", (self._names.claimed,), (_CLAIM_LIFE,)))
 
     def _leaving_to_others(self, taken: Sequence[_Found]) -> Flow[None]:
         yield from self._entering_claims((each.session_id, each.taken_until) for each in taken)
-        yield from self._leaving((each.session_id for each in taken), *self._index_keys(None))
+        yield from self._dropping_entries((each.session_id for each in taken), *self._names.lists)
 
     def _setting_right(self, live: Sequence[_Found]) -> Flow[None]:
-        """The index was behind, or somebody has claimed what was used again."""
-        _, by_expiry = self._index_keys(None)
+        """The index was behind, or somebody has claimed what was used again, or it stands where it no longer is."""
         for each in live:
             assert each.record is not None
+            own = by_seen, by_expiry = self._names.lists_of(each.record)
+            yield from self._dropping_entries((each.session_id,), *without(self._names.lists, own))
+            yield self._step(Command("ZADD", (by_seen,), ("GT", each.record.seen, each.session_id)))
             yield self._step(Command("ZADD", (by_expiry,), ("GT", each.record.expires, each.session_id)))
-        yield from self._leaving((each.session_id for each in live), self._claimed_key)
+        yield from self._dropping_entries((each.session_id for each in live), self._names.claimed)
 
     def _dropping(self, ids: Iterable[str]) -> Flow[None]:
         """There is nothing to announce any more: somebody has ended it, or it is gone."""
-        yield from self._leaving(ids, *self._index_keys(None), self._claimed_key)
+        yield from self._dropping_entries(ids, *self._names.lists, self._names.claimed)
 
-    def _leaving(self, ids: Iterable[str], *keys: str) -> Flow[int]:
-        members, left = tuple(ids), 0
-        for key in keys if members else ():
-            left += yield self._step(Command("ZREM", (key,), members))
-        return left
+    def _dropping_entries(self, ids: Iterable[str], *keys: str) -> Flow[int]:
+        """Takes ``ids`` out of ``keys``, which a cluster keeps together. How many entries that were."""
+        members = tuple(ids)
+        if not members or not keys:
+            return 0
+        dropped: int = yield self._step(Command(scripts.DROP, keys, members))
+        return dropped
 
     def _scripted(
         self, script: Script, keys: Sequence[str], common: tuple[Any, ...], each: Sequence[tuple[Any, ...]]

@@ -73,11 +73,8 @@ class RedisInspection:
     def __init__(self, store: RedisStore, progress: Callable[[int], object] = lambda done: None) -> None:
         self._store = store
         self._progress = progress
-        self._root = store._key("")
-        self._by_seen, self._by_expiry, self._claimed = (
-            self._root + name for name in ("by-seen", "by-expiry", "claimed")
-        )
-        self._users = self._root + "by-user:"
+        self._names = store._names
+        self._root = self._names.root
         self._mends = False
 
     # What the server says of itself
@@ -105,13 +102,14 @@ class RedisInspection:
 
     def overdue(self, now: int) -> tuple[int, int | None]:
         """How many sessions have expired and been claimed by nobody, and when the first of them did."""
-        count = int(self._ask("ZCOUNT", self._by_expiry, "-inf", f"({now - GRACE}"))
-        first = self._ask("ZRANGE", self._by_expiry, 0, 0, "WITHSCORES") if count else []
-        return count, int(float(_flat(first)[1])) if first else None
+        lists = self._names.all_expiry
+        count = sum(self._pipelined([("ZCOUNT", key, "-inf", f"({now - GRACE}") for key in lists]))
+        pages = self._pipelined([("ZRANGE", key, 0, 0, "WITHSCORES") for key in lists]) if count else []
+        return count, min((int(float(_flat(page)[1])) for page in pages if page), default=None)
 
     def claimed(self) -> int:
         """How many ends somebody is about to announce."""
-        return int(self._ask("ZCARD", self._claimed))
+        return int(self._ask("ZCARD", self._names.claimed))
 
     # The survey
 
@@ -123,7 +121,7 @@ class RedisInspection:
             names = {key: key[len(self._root) :] for key in keys}
             self._look_at_lives(survey, keys)
             self._look_at_records(survey, [name for name in names.values() if is_well_formed(name)])
-            self._look_at_entries(survey, [key for key in keys if self._is_index(key)])
+            self._look_at_entries(survey, [key for key in keys if self._names.has_members(key)])
             done += len(keys)
             self._progress(done)
         return survey
@@ -133,7 +131,7 @@ class RedisInspection:
         for key, life in zip(keys, lives, strict=True):
             if life == -1:
                 # Whose key it is that is neither a session nor our index, nobody here knows.
-                is_ours = self._is_index(key) or is_well_formed(key[len(self._root) :])
+                is_ours = self._names.is_own(key) or is_well_formed(key[len(self._root) :])
                 survey.immortal.note(key, is_ours and self._mended(self._make_mortal, key))
 
     def _make_mortal(self, key: str) -> bool:
@@ -186,20 +184,16 @@ class RedisInspection:
 
     def _unindexed(self, records: Sequence[Record]) -> list[Record]:
         now = clock.now()
-        lacking: set[str] = set()
         # One that is overdue has nobody to list it for, but whoever announces its end.
-        live = [record for record in records if record.is_live(now)]
-        for key, those in ((self._by_expiry, records), (self._by_seen, live)):
-            ids = [record.id for record in those]
-            scores = self._pipelined([("ZMSCORE", key, *ids)])[0] if ids else ()
-            lacking.update(session_id for session_id, score in zip(ids, scores, strict=True) if score is None)
-        owned = [record for record in live if record.user]
-        scores = self._pipelined([("ZSCORE", f"{self._users}{record.user}", record.id) for record in owned])
-        lacking.update(record.id for record, score in zip(owned, scores, strict=True) if score is None)
+        wanted = [
+            (key, record)
+            for record in records
+            for key in (self._names.lists_of(record) if record.is_live(now) else self._names.lists_of(record)[1:])
+        ]
+        wanted += [(key, record) for record in records if record.is_live(now) for key in self._names.owners_of(record)]
+        scores = self._pipelined([("ZSCORE", key, record.id) for key, record in wanted])
+        lacking = {record.id for (_, record), score in zip(wanted, scores, strict=True) if score is None}
         return [record for record in records if record.id in lacking]
-
-    def _is_index(self, key: str) -> bool:
-        return key in (self._by_seen, self._by_expiry, self._claimed) or key.startswith(self._users)
 
     def _look_at_entries(self, survey: Survey, keys: Sequence[str]) -> None:
         for entries in self._entries(keys):
@@ -230,14 +224,14 @@ class RedisInspection:
         return [
             entry
             for entry, score in zip(gone, scores, strict=True)
-            if score and float(score) > (now if entry[0].startswith(self._users) else 0)
+            if score and float(score) > (now if entry[0].startswith(self._names.users) else 0)
         ]
 
     def _leads_to(self, key: str, head: object) -> bool:
         """``claimed`` leads to tombstones, every other key to records. What is no text at all leads nowhere."""
         if not isinstance(head, bytes) or not head:
             return False
-        return (b"seen" in head) is (key != self._claimed)
+        return (b"seen" in head) is (key != self._names.claimed)
 
     def _mended(self, mend: Callable[..., object], *args: object) -> bool:
         """Whether ``mend`` has done something; who is not allowed to may still look at the rest."""
