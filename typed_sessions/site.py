@@ -1,0 +1,142 @@
+"""The project's engine, sessions and users, as whoever looks after a site asks for them: commands and the admin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+
+from . import clock, conf, tokens
+from .backends.base import SessionStore
+from .live import live_sessions
+from .stores.base import Store
+from .stores.record import Record
+
+_URN = tokens.urn("")
+_PAGE = 1000
+
+
+class AskedWrongly(ValueError):
+    """What was asked for makes no sense here; the text says why."""
+
+
+class NotThere(LookupError):
+    """What was asked for is not there; the text says what."""
+
+
+def engine() -> SessionStore:
+    """Raises ``ImproperlyConfigured`` for an engine that is none of ours."""
+    try:
+        found = import_module(django_settings.SESSION_ENGINE).SessionStore()
+    except (ImportError, AttributeError):
+        found = None
+    if isinstance(found, SessionStore):
+        return found
+    raise ImproperlyConfigured(
+        f"SESSION_ENGINE is {django_settings.SESSION_ENGINE!r}, and no engine of typed_sessions."
+    )
+
+
+def store() -> Store:
+    return engine().store
+
+
+def listing_store() -> Store:
+    """The store, if it knows what it holds; raises ``AskedWrongly``."""
+    found = store()
+    if not found.lists_sessions:
+        raise AskedWrongly(
+            f"{django_settings.SESSION_ENGINE} cannot list its sessions: a cache does not know what it holds. "
+            "Use the redis, db or cached_db engine, or name a session by its id."
+        )
+    return found
+
+
+def record_of(session: Any) -> Record:
+    """What a session of ``live_sessions`` was made of."""
+    record: Record = session._known.record
+    return record
+
+
+def session_id(given: str) -> str:
+    """The id that somebody wrote, with or without the words in front of it. Raises ``AskedWrongly``."""
+    found = given.strip().removeprefix(_URN)
+    if not tokens.is_well_formed(found):
+        raise AskedWrongly(f"{shortened(given)} is no id of a session: those are 40 lower-case hex digits.")
+    return found if conf.settings().hash_ids else _token_of(found)
+
+
+def shortened(given: str) -> str:
+    """Not all of it: somebody may have pasted a token instead of an id (REQ-S84)."""
+    found = given.strip().removeprefix(_URN)
+    return repr(found if len(found) <= 12 else f"{found[:8]}…")
+
+
+def _token_of(shown: str) -> str:
+    """With ``HASH_IDS=False`` an id is a token, which is never shown, and has to be found by what was shown."""
+    there, offset = store(), 0
+    while there.lists_sessions and (page := there.newest(clock.now(), _PAGE, offset)):
+        for found in page:
+            if tokens.shown(found) == shown:
+                return found
+        offset += _PAGE
+    return shown
+
+
+def key_of(given: str) -> str:
+    """The primary key, as records have it, of the user with that name or key; the name is what people sign in with.
+
+    Raises ``AskedWrongly`` for what is the name of one and the key of another, and ``NotThere``.
+    """
+    model: Any = get_user_model()
+    named = model._default_manager.filter(**{model.USERNAME_FIELD: given}).first()
+    numbered = _by_key(model, given)
+    if named is not None and numbered is not None and named.pk != numbered.pk:
+        raise AskedWrongly(f"{given!r} is the name of one user, and the primary key of another. Say it the other way.")
+    user = named or numbered
+    if user is not None:
+        return key_of_user(user)
+    gone = written_key(given)
+    if gone is not None and live_sessions.count_for(gone):
+        return gone
+    raise NotThere(f"There is no user with the {model.USERNAME_FIELD} or primary key {given!r}.")
+
+
+def key_of_user(user: Any) -> str:
+    """The primary key as records have it."""
+    return str(user._meta.pk.value_to_string(user))
+
+
+def written_key(given: str) -> str | None:
+    """A primary key as records have it, of a user who may have been deleted; ``None`` for what can be none."""
+    model: Any = get_user_model()
+    return key_of_user(model(pk=model._meta.pk.to_python(given))) if _is_key(model, given) else None
+
+
+def names_of(keys: Iterable[str | None]) -> dict[str, str]:
+    """The names of those who still are users, by the primary keys that records have."""
+    return {key: user.get_username() for key, user in users_of(keys).items()}
+
+
+def users_of(keys: Iterable[str | None]) -> dict[str, Any]:
+    """Those who still are users, by the primary keys that records have, with one statement."""
+    model: Any = get_user_model()
+    valid = {key for key in keys if key is not None and _is_key(model, key)}
+    found = model._default_manager.filter(pk__in=valid) if valid else ()
+    return {key_of_user(user): user for user in found}
+
+
+def _by_key(model: Any, given: str) -> Any:
+    return model._default_manager.filter(pk=given).first() if _is_key(model, given) else None
+
+
+def _is_key(model: Any, given: str) -> bool:
+    try:
+        model._meta.pk.get_prep_value(model._meta.pk.to_python(given))
+    except (ValidationError, ValueError, TypeError):
+        return False
+    return "\0" not in given
