@@ -1,0 +1,49 @@
+"""What prepares a test, from outside: the test's own process has another project, and no database."""
+
+from __future__ import annotations
+
+from django.apps import apps
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import login
+from django.contrib.auth.models import User
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django_redis import get_redis_connection
+
+from tests.browser.site import sessions
+from tests.browser.site.settings import REDIS_URL
+from typed_sessions.decorators import session_disabled
+from typed_sessions.models import StoredSession
+
+
+@session_disabled
+def empty(request: HttpRequest) -> HttpResponse:
+    """No session, and no trace of one."""
+    for model in apps.get_app_config("typed_sessions").get_models():
+        if model._meta.managed:
+            model._default_manager.all().delete()
+    LogEntry.objects.all().delete()
+    if REDIS_URL:
+        get_redis_connection().flushdb()
+    return HttpResponse(status=204)
+
+
+def enter(request: HttpRequest) -> HttpResponse:
+    """Signs `username` in."""
+    login(request, User.objects.get(username=request.GET["username"]))
+    return redirect("home")
+
+
+@session_disabled
+def grow(request: HttpRequest) -> HttpResponse:
+    """Stores `count` sessions more."""
+    sessions.grow(int(request.GET["count"]))
+    return HttpResponse(status=204)
+
+
+@session_disabled
+def let_pass(request: HttpRequest) -> HttpResponse:
+    """Lets every session of the database expire in `seconds` seconds less."""
+    StoredSession.objects.update(expires=F("expires") - int(request.GET["seconds"]))
+    return HttpResponse(status=204)
