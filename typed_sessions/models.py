@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -143,7 +145,21 @@ class _Nothing(models.Manager["LiveSession"]):
 
 
 class LiveSession(models.Model):
-    """A session as the admin shows it: of whatever engine, and never saved. See ``typed_sessions.admin``."""
+    """A session as the admin shows it: of whatever engine, and never saved. See ``typed_sessions.admin``.
+
+    Besides the fields it has what those are made of, and who looks.
+    """
+
+    record: Any
+    """Of a session that is there, ``Record``."""
+    tombstone: Any
+    """Of one that has ended, ``Tombstone``."""
+    problem: str
+    """Of one that cannot be read, why."""
+    person: Any
+    """The user, if there is one."""
+    viewer: Any
+    """Who looks, and so what may be shown."""
 
     id = models.CharField(_("id"), primary_key=True, max_length=40)
     user = models.CharField(_("user"), max_length=255, null=True)  # noqa: DJ001  # "" could be a key
