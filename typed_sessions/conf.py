@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import lru_cache
+from ipaddress import ip_network
 from typing import Any, Literal, cast
 
 from django.conf import settings as django_settings
@@ -18,6 +19,9 @@ BROWSER_LIMIT = timedelta(days=400)
 
 TIME_LIMITS = {"socket_connect_timeout": 0.25, "socket_timeout": 0.5}
 """Seconds, for Redis where the project has set none: one that hangs must not hold a worker (REQ-R03)."""
+
+UNIX = "unix"
+"""In ``TRUSTED_PROXIES``: whoever connects to the server's Unix socket."""
 
 LONGEST_LIFETIME = timedelta(days=3653)
 _RESERVED = {
@@ -92,6 +96,9 @@ class Settings:
     restored from a backup, brings no ended session back for longer than until the next reaping."""
     replica_acks: int = 0
     """How many Redis replicas must have heard of an end before it counts as done."""
+    trusted_proxies: Sequence[str] = ()
+    """Networks, such as ``"10.0.0.0/8"``, whose word of ``X-Forwarded-For`` is believed, and ``"unix"`` for whoever
+    connects to the server's Unix socket."""
 
     @property
     def perm_cookie(self) -> str:
@@ -186,6 +193,15 @@ def _is_prefix(value: object) -> bool:
     return isinstance(value, str) and value.startswith("/")
 
 
+def _is_proxy(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        return value == UNIX or ip_network(value).prefixlen > 0  # everybody would mean that anybody may say anything
+    except ValueError:
+        return False
+
+
 RULES: Mapping[str, Callable[[object], str | None]] = {
     "SESSION_CLASS": _dotted_path,
     "TEMP_EXPIRY": _lifetime_or_none,
@@ -213,6 +229,7 @@ RULES: Mapping[str, Callable[[object], str | None]] = {
     "ON_STORE_ERROR": _one_of("error", "anonymous"),
     "REVOCATION_JOURNAL": _truth,
     "REPLICA_ACKS": _whole(0),
+    "TRUSTED_PROXIES": _list_of(_is_proxy, f"networks or addresses, such as '10.0.0.0/8', and {UNIX!r}"),
 }
 """What each key must be; a rule answers with what is wrong, or nothing."""
 

@@ -61,6 +61,7 @@ _WRONG: dict[str, list[Any]] = {
     "ON_STORE_ERROR": ["", "503", None],
     "REVOCATION_JOURNAL": [None, 1, "yes"],
     "REPLICA_ACKS": [-1, None, "1", True],
+    "TRUSTED_PROXIES": ["10.0.0.0/8", ["10.0.0.1/8"], ["0.0.0.0/0"], ["localhost"], [None], [[]], {"unix": 1}, None],
     "AUTH_EVENTS": ["shop.Events", ["Events"], [dict], [None], {"shop.Events": 1}, None, 5],
 }
 _RIGHT: dict[str, list[Any]] = {
@@ -89,6 +90,7 @@ _RIGHT: dict[str, list[Any]] = {
     "ON_STORE_ERROR": ["error", "anonymous"],
     "REVOCATION_JOURNAL": [False],  # what else they may be is for the redis engine
     "REPLICA_ACKS": [0],
+    "TRUSTED_PROXIES": [[], ["10.0.0.0/8", "unix"], ("::1", "127.0.0.1")],
     "AUTH_EVENTS": [[], ["tests.checks.parts.ShopEvents"], ("typed_sessions.AuthEvents",)],
 }
 

@@ -109,6 +109,23 @@ RULES = {
     ),
     "REVOCATION_JOURNAL": Rule(False, *_TRUTH),
     "REPLICA_ACKS": Rule(0, [0, 1, 2], [-1, 1.5, "1", None, True, DAY], "must be a whole number, 0 or more"),
+    "TRUSTED_PROXIES": Rule(
+        (),
+        [(), [], ["10.0.0.0/8"], ("127.0.0.1", "::1", "2001:db8::/32"), ["unix"]],
+        [
+            "unix",
+            "10.0.0.0/8",
+            ["10.0.0.1/8"],
+            ["0.0.0.0/0", "10.0.0.0/8"],
+            ["::/0"],
+            ["proxy"],
+            [""],
+            [10],
+            None,
+            True,
+        ],
+        "must be a list of networks or addresses",
+    ),
 }
 GOOD = [(key, value) for key, rule in RULES.items() for value in rule.good]
 BAD = [(key, value, rule.complaint) for key, rule in RULES.items() for value in rule.bad]

@@ -84,6 +84,20 @@ def test_address_that_a_proxy_tells(by_header: ByHeader, rates: Any, api: Api) -
     assert statuses(by_header, "ada") == [401]
 
 
+@pytest.mark.parametrize("proxies", [None, 0, 1])
+def test_address_behind_proxies_that_are_trusted(
+    by_header: ByHeader, rates: Any, api: Api, settings: Settings, proxies: int | None
+) -> None:
+    """With `TRUSTED_PROXIES` it is the visitor's as everywhere, whatever REST framework counts."""
+    rates(sign_in_address="1/min")
+    api(NUM_PROXIES=proxies)
+    settings.TYPED_SESSIONS = {**settings.TYPED_SESSIONS, "TRUSTED_PROXIES": ["127.0.0.1"]}
+    told = ["192.0.2.1", "203.0.113.9, 192.0.2.1", "192.0.2.2, 127.0.0.1"]
+    assert [statuses(by_header, "ada", X_Forwarded_For=header)[0] for header in told] == [401, 429, 401]
+    by_header.client.defaults["REMOTE_ADDR"] = "192.0.2.7"
+    assert [statuses(by_header, "ada", X_Forwarded_For=header)[0] for header in told] == [401, 429, 429]
+
+
 def test_rates_of_the_project(caller: Caller, user: User, rates: Any) -> None:
     """The project's rates count, `None` is none, and a changed setting counts at once."""
     rates(sign_in="2/hour")

@@ -12,6 +12,7 @@ from django.conf import settings as django_settings
 from django.utils.module_loading import import_string
 
 from .. import clock, conf, hooks, telemetry, tokens
+from ..addresses import address_of
 from ..bag import Serializer
 from ..codec import configured_codec
 from ..exceptions import StoreUnavailable, UnreadableRecord
@@ -289,7 +290,7 @@ class LoadedSession(BoundSession):
             token.mode.value,
             issued.isoformat(),
             getattr(request, "path", "(no request)"),
-            request.META.get("REMOTE_ADDR", "an unknown address") if request else "no request",
+            (address_of(request) or "an unknown address") if request else "no request",
         )
         telemetry.counters.add("lost")
         telemetry.log("lost", tokens.shown(token.id))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from .. import clock, conf
+from ..addresses import address_of
 from ..exceptions import SessionTooLarge
 from ..formats import Format
 from ..stores import wire
@@ -79,7 +80,7 @@ def client_of(request: HttpRequest | None, base: Record | None) -> Client | None
     known = base.client if base else None
     if request is None:
         return known
-    address, agent = request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_USER_AGENT", "")[:_LONGEST_AGENT]
+    address, agent = address_of(request), request.META.get("HTTP_USER_AGENT", "")[:_LONGEST_AGENT]
     return known.seen_as(address, agent) if known else Client(address=address, agent=agent)
 
 

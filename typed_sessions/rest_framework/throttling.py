@@ -12,6 +12,9 @@ from rest_framework.request import Request
 from rest_framework.settings import api_settings
 from rest_framework.throttling import SimpleRateThrottle
 
+from .. import conf
+from ..addresses import address_of
+
 if TYPE_CHECKING:
     from rest_framework.views import APIView  # which imports this module if a project's settings name what is in it
 
@@ -30,13 +33,13 @@ class SignInAddressThrottle(SimpleRateThrottle):
         return super().get_rate()
 
     def get_ident(self, request: Request) -> str:
-        """The address of the connection, or with ``NUM_PROXIES`` the one that the outermost of these proxies has seen.
+        """The visitor's address by ``TRUSTED_PROXIES``, or by REST framework's ``NUM_PROXIES`` if that alone is set.
 
         REST framework's own takes ``X-Forwarded-For`` from anybody if ``NUM_PROXIES`` is not set, and whoever guesses
         passwords would send another one each time.
         """
-        if api_settings.NUM_PROXIES is None:
-            return str(request.META.get("REMOTE_ADDR"))
+        if api_settings.NUM_PROXIES is None or conf.settings().trusted_proxies:
+            return address_of(request._request)
         return str(super().get_ident(request))
 
     def get_cache_key(self, request: Request, view: APIView) -> str | None:
