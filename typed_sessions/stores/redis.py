@@ -203,8 +203,10 @@ class RedisStore(RedisClaims, Store):
         keeps = int(record.keeps_clocks_of(base))
         # Whoever ends all sessions of a user must not miss one: that part of the index never lags.
         index = self._index_of(record) if listed else self._names.owners_of(record)
-        keys = (self._names.record(record.id), *(() if self._is_cluster else index))
-        arguments = (*self._arguments(record), wire.stamp(base), keeps, int(listed and not self._is_cluster))
+        left = without(self._index_of(base), self._index_of(record))
+        keys = (self._names.record(record.id), *(() if self._is_cluster else (*left, *index)))
+        of_index = (0, 0) if self._is_cluster else (int(listed), len(left))
+        arguments = (*self._arguments(record), wire.stamp(base), keeps, *of_index)
         outcome = self._outcome(record, base, (yield self._step(Command(scripts.SAVE, keys, arguments))))
         if isinstance(outcome, Saved):
             yield from self._indexing(record, forward=bool(keeps), listed=listed)
@@ -223,12 +225,11 @@ class RedisStore(RedisClaims, Store):
         if self._is_cluster:
             return (yield from self._replacing_on_cluster(record, base))
         names = self._names
-        keys = (names.record(record.id), names.record(base.id), *names.lists_of(base), *self._index_of(record))
-        arguments = (*self._arguments(record), wire.stamp(base), _tombstone(EndReason.ROTATED), TOMBSTONE_LIFE, base.id)
-        outcome = self._outcome(record, base, (yield self._step(Command(scripts.REPLACE, keys, arguments))))
-        if isinstance(outcome, Saved) and base.user != record.user:
-            yield from self._leaving_user(base)
-        return outcome
+        left = without(names.owners_of(base), names.owners_of(record))
+        keys = (names.record(record.id), names.record(base.id), *names.lists_of(base), *left, *self._index_of(record))
+        burying = (wire.stamp(base), _tombstone(EndReason.ROTATED), TOMBSTONE_LIFE, base.id, len(left))
+        command = Command(scripts.REPLACE, keys, (*self._arguments(record), *burying))
+        return self._outcome(record, base, (yield self._step(command)))
 
     def _replacing_on_cluster(self, record: Record, base: Record) -> Flow[Outcome]:
         if not (yield from self._creating(record, is_new=False)):
@@ -305,7 +306,9 @@ class RedisStore(RedisClaims, Store):
         yield from self._leaving_user(record)
 
     def _leaving_for(self, record: Record, base: Record) -> Flow[None]:
-        """Takes ``base`` out of where it is not, now that it is ``record``."""
+        """On a cluster: takes ``base`` out of where it is not, now that it is ``record``."""
+        if not self._is_cluster:
+            return
         lists = without(self._names.lists_of(base), self._names.lists_of(record))
         yield from self._dropping_entries((base.id,), *lists)
         if base.user != record.user:
@@ -451,7 +454,7 @@ def _is_index_due(record: Record, base: Record) -> bool:
     return (
         record.seen // INDEX_LAG != base.seen // INDEX_LAG
         or not 0 <= record.expires - base.expires < INDEX_LAG
-        or record.user != base.user
+        or (record.mode, record.user) != (base.mode, base.user)
     )
 
 

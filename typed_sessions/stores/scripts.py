@@ -96,9 +96,10 @@ trim(5, dead)
 return 1
 """)
 
-# {1} saved, {0, what is there instead}, {-1} nothing is there.
+# {1} saved, {0, what is there instead}, {-1} nothing is there. The first ``left`` keys after the record are those of
+# the index that it leaves.
 SAVE = _script("""
-local value, ttl, own, id, seen, expires, index_ttl, owner_ttl, dead, base, keeps, listed = unpack(ARGV)
+local value, ttl, own, id, seen, expires, index_ttl, owner_ttl, dead, base, keeps, listed, left = unpack(ARGV)
 local head = redis.call('GETRANGE', KEYS[1], 0, 127)
 if head == '' then return {-1} end
 if not holds(head, own) then
@@ -109,14 +110,15 @@ if not holds(head, own) then
     redis.call('SET', KEYS[1], value, 'EX', ttl)
   end
 end
-index(2, listed == '1', id, seen, expires, index_ttl, owner_ttl, keeps == '1')
+for i = 2, 1 + left do redis.call('ZREM', KEYS[i], id) end
+index(2 + left, listed == '1', id, seen, expires, index_ttl, owner_ttl, keeps == '1')
 return {1}
 """)
 
-# As SAVE; KEYS[2] is the record that is replaced, and the lists that it stood in follow.
+# As SAVE; KEYS[2] is the record that is replaced, and the lists that it stood in follow, before what else it leaves.
 REPLACE = _script("""
 local value, ttl, own, id, seen, expires, index_ttl, owner_ttl, dead = unpack(ARGV)
-local base, tombstone, tombstone_ttl, base_id = unpack(ARGV, 10)
+local base, tombstone, tombstone_ttl, base_id, left = unpack(ARGV, 10)
 if not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
   local head = redis.call('GETRANGE', KEYS[2], 0, 127)
   if head == '' then return {-1} end
@@ -125,8 +127,8 @@ if not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
   redis.call('SET', KEYS[2], tombstone, 'EX', tombstone_ttl)
 end
 for i = 3, #KEYS do redis.call('ZREM', KEYS[i], base_id) end
-index(5, true, id, seen, expires, index_ttl, owner_ttl)
-trim(7, dead)
+index(5 + left, true, id, seen, expires, index_ttl, owner_ttl)
+trim(7 + left, dead)
 return {1}
 """)
 
