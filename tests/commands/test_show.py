@@ -18,7 +18,7 @@ from tests.web.browser import Browser
 from tests.web.signing import put_in_cart, sign_out, write_to
 from typed_sessions import EndReason, live_sessions, session_field, tokens
 from typed_sessions.backends.base import SessionStore
-from typed_sessions.management.output import plain
+from typed_sessions.shown import plain
 from typed_sessions.stores import wire
 from typed_sessions.stores.record import Record
 from typed_sessions.testing.engines import Clock

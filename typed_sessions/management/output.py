@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
-from enum import Enum
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone as zones
@@ -16,7 +14,6 @@ from django.utils import timezone as zones
 WRONG: Final = 1
 ASKED_WRONGLY: Final = 2
 
-HIDDEN: Final = "(hidden)"
 _UNITS: Final = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -124,20 +121,3 @@ def size(count: int) -> str:
             break
         amount, unit = amount / 1024, larger
     return f"{count:,} bytes" if unit == "bytes" else f"{amount:,.1f} {unit}"
-
-
-def plain(value: Any) -> Any:
-    """A field's value in what JSON has; fields that ``repr`` leaves out are hidden."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            part.name: plain(getattr(value, part.name)) if part.repr else HIDDEN for part in dataclasses.fields(value)
-        }
-    if isinstance(value, Enum):
-        return plain(value.value)
-    if isinstance(value, Mapping):
-        return {str(plain(key)): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    if isinstance(value, set | frozenset):
-        return sorted((plain(part) for part in value), key=repr)
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-from typing import Any, Final
-
-from django.contrib.auth import HASH_SESSION_KEY
-from django.middleware.csrf import CSRF_SESSION_KEY
+from typing import Any
 
 from ... import clock, tokens
 from ...exceptions import UnreadableRecord
-from ...session import options_of
+from ...shown import HIDDEN, bag_of, fields_of
 from ...states import SessionStatus
 from ...stores import wire
 from ...stores.record import Record, Tombstone
 from .. import site
-from ..output import HIDDEN, Output, instant, local_time, not_there, plain, printable, size, span
+from ..output import Output, instant, local_time, not_there, printable, size, span
 from .base import Verb, add_json
 from .listing import described
-
-_SECRET_KEYS: Final = {HASH_SESSION_KEY, CSRF_SESSION_KEY, "_password_reset_token"}
-"""Of the bag: what Django itself keeps there, and what opens something."""
 
 
 class Show(Verb):
@@ -62,11 +55,7 @@ def _show_end(out: Output, session_id: str, tombstone: Tombstone) -> None:
 
 def _show(out: Output, record: Record) -> None:
     copy = site.engine().copy_of(record)
-    fields = {
-        part.name: HIDDEN if options_of(part).secret or not part.repr else plain(getattr(copy.session, part.name))
-        for part in dataclasses.fields(copy.session)
-    }
-    bag = {key: HIDDEN if key in _SECRET_KEYS else plain(value) for key, value in copy.read_bag().items()}
+    fields, bag = fields_of(copy.session), bag_of(copy.read_bag())
     unreadable = {part.where: part.problem for part in copy.unreadable}
     if out.is_json:
         out.json({**_facts(record), "fields": fields, "bag": bag, "unreadable": unreadable})
@@ -81,7 +70,7 @@ def _show(out: Output, record: Record) -> None:
 
 
 def _text(value: object) -> str:
-    return HIDDEN if value == HIDDEN else printable(json.dumps(value, ensure_ascii=False))
+    return HIDDEN if value is HIDDEN else printable(json.dumps(value, ensure_ascii=False))
 
 
 def _facts(record: Record) -> dict[str, Any]:
