@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib import import_module
 from typing import Any
 
@@ -12,7 +12,9 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 
 from . import clock, conf, tokens
 from .backends.base import SessionStore
+from .exceptions import UnreadableRecord
 from .live import live_sessions
+from .states import EndReason
 from .stores.base import Store
 from .stores.record import Record
 
@@ -67,7 +69,25 @@ def session_id(given: str) -> str:
     found = given.strip().removeprefix(_URN)
     if not tokens.is_well_formed(found):
         raise AskedWrongly(f"{shortened(given)} is no id of a session: those are 40 lower-case hex digits.")
-    return found if conf.settings().hash_ids else _token_of(found)
+    return found if conf.settings().hash_ids else _tokens_of([found])[found]
+
+
+def end_one(session_id: str) -> bool:
+    """Ends a session, as ``ended_by_staff``, and reads again to prove it (REQ-S61). Whether there was one to end.
+
+    Also one that cannot be read, of which nobody can say whether it was live.
+    """
+    was_there = _is_there(session_id)
+    has_ended = live_sessions.end(session_id, EndReason.ENDED_BY_STAFF)
+    return (has_ended or was_there) and not _is_there(session_id)
+
+
+def _is_there(session_id: str) -> bool:
+    try:
+        found = store().load(session_id)
+    except UnreadableRecord:
+        return True
+    return isinstance(found, Record) and found.is_live(clock.now())
 
 
 def shortened(given: str) -> str:
@@ -76,15 +96,19 @@ def shortened(given: str) -> str:
     return repr(found if len(found) <= 12 else f"{found[:8]}…")
 
 
-def _token_of(shown: str) -> str:
+def ids_of(shown: Iterable[str]) -> list[str]:
+    """The ids, as the store has them, of what was shown; what can be none is left out."""
+    wanted = {text for text in shown if tokens.is_well_formed(text)}
+    return list(wanted) if conf.settings().hash_ids else list(_tokens_of(wanted).values())
+
+
+def _tokens_of(wanted: Collection[str]) -> dict[str, str]:
     """With ``HASH_IDS=False`` an id is a token, which is never shown, and has to be found by what was shown."""
-    there, offset = store(), 0
-    while there.lists_sessions and (page := there.newest(clock.now(), _PAGE, offset)):
-        for found in page:
-            if tokens.shown(found) == shown:
-                return found
+    there, offset, known = store(), 0, dict[str, str]()
+    while there.lists_sessions and len(known) < len(wanted) and (page := there.newest(clock.now(), _PAGE, offset)):
+        known.update((shown, found) for found in page if (shown := str(tokens.shown(found))) in wanted)
         offset += _PAGE
-    return shown
+    return {shown: known.get(shown, shown) for shown in wanted}
 
 
 def key_of(given: str) -> str:
@@ -126,7 +150,7 @@ def users_of(keys: Iterable[str | None]) -> dict[str, Any]:
     """Those who still are users, by the primary keys that records have, with one statement."""
     model: Any = get_user_model()
     valid = {key for key in keys if key is not None and _is_key(model, key)}
-    found = model._default_manager.filter(pk__in=valid) if valid else ()
+    found = model._base_manager.filter(pk__in=valid) if valid else ()
     return {key_of_user(user): user for user in found}
 
 

@@ -7,10 +7,10 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from .. import site
-from ..site import AskedWrongly, NotThere, engine, names_of, record_of, shortened, store
+from ..site import AskedWrongly, NotThere, end_one, engine, names_of, record_of, shortened, store
 from .output import asked_wrongly, not_there
 
-__all__ = ["engine", "key_of", "listing_store", "names_of", "record_of", "session_id", "shortened", "store"]
+__all__ = ["end_one", "engine", "key_of", "listing_store", "names_of", "record_of", "session_id", "shortened", "store"]
 
 P = ParamSpec("P")
 T = TypeVar("T")

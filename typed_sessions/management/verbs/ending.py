@@ -12,10 +12,8 @@ from django.utils import timezone as zones
 from django.utils.dateparse import parse_datetime
 
 from ... import clock, tokens
-from ...exceptions import UnreadableRecord
 from ...live import live_sessions
 from ...states import EndReason
-from ...stores.record import Record
 from .. import site
 from ..output import Output, asked_wrongly, confirmed, not_there
 from .base import Verb, add_json
@@ -74,23 +72,8 @@ def _tell(out: Output, ended: int, left: int) -> None:
 
 def _end_these(given: list[str]) -> tuple[int, int]:
     ids = {site.session_id(each) for each in given}
-    ended = sum(_end_one(session_id) for session_id in ids)
+    ended = sum(site.end_one(session_id) for session_id in ids)
     return ended, len(ids) - ended
-
-
-def _end_one(session_id: str) -> bool:
-    """Also what cannot be read, of which nobody can say whether it was live."""
-    was_there = _is_there(session_id)
-    is_ended = live_sessions.end(session_id, _STAFF)
-    return (is_ended or was_there) and not _is_there(session_id)
-
-
-def _is_there(session_id: str) -> bool:
-    try:
-        found = site.store().load(session_id)
-    except UnreadableRecord:
-        return True
-    return isinstance(found, Record) and found.is_live(clock.now())
 
 
 def _end_those_of(user: str, keep: str | None) -> tuple[int, int]:

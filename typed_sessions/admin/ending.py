@@ -1,0 +1,359 @@
+"""Ending sessions: one, those that were ticked, and all that a list shows; asked for by a form, and logged."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.contrib.admin.models import DELETION, LogEntry
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import quote, unquote
+from django.contrib.contenttypes.models import ContentType
+from django.core import signing
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_http_methods
+
+from .. import clock, site
+from ..live import live_sessions
+from ..models import LiveSession
+from ..states import EndReason
+from ..stores.record import Record
+from .devices import device_of
+from .filters import words_of
+from .permissions import PermissionsMixin, Viewer
+from .queryset import SessionQuery, Wanted
+from .search import without_tokens
+
+LISTED: Final = 100
+"""Sessions that a page names before it ends them."""
+BATCH: Final = 200
+"""Sessions that end before it is looked at the time again."""
+SECONDS: Final = 2.0
+"""For which one request goes on ending sessions."""
+_SALT: Final = "typed_sessions.admin.ending"
+_A_DAY: Final = 86_400
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """What was confirmed, and how far it has come; signed in the form from one request to the next."""
+
+    wanted: Wanted
+    words: str
+    """What the list was filtered by, for people."""
+    total: int
+    """How many there were when it was asked."""
+    began: int | None = None
+    """When it was confirmed. Sessions that begin later stay."""
+    ended: int = 0
+
+    def signed(self, request: HttpRequest) -> str:
+        return signing.dumps(msgspec.to_builtins(self), salt=_salt(request), compress=True)
+
+    @classmethod
+    def read(cls, request: HttpRequest) -> Run | None:
+        """``None`` for what this member of staff was not asked within a day."""
+        try:
+            found = signing.loads(request.POST.get("run", ""), salt=_salt(request), max_age=_A_DAY)
+        except signing.BadSignature:
+            return None
+        return msgspec.convert(found, cls)
+
+
+class Part(NamedTuple):
+    """What one request has done of a ``Run``."""
+
+    ended: int
+    rows: Sequence[LiveSession] = ()
+    """The sessions that ended, if each of them was looked at."""
+    is_all: bool = True
+    left: int = 0
+    """Sessions that could not be ended."""
+
+
+class EndingMixin(PermissionsMixin):
+    """The pages and the action that end sessions, for an admin of live sessions."""
+
+    actions = ("end_selected",)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = (("end-matching/", self.end_matching_view), ("<path:object_id>/end/", self.end_view))
+        names = ("typed_sessions_livesession_end_matching", "typed_sessions_livesession_end")
+        views = (self.admin_site.admin_view(require_http_methods(["GET", "HEAD", "POST"])(view)) for _path, view in own)
+        paths = [path(where, view, name=name) for (where, _view), view, name in zip(own, views, names, strict=True)]
+        return [*paths, *super().get_urls()]
+
+    @admin.action(permissions=["end"], description=gettext_lazy("End selected %(verbose_name_plural)s"))
+    def end_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        if request.POST.get("select_across") == "1":
+            return HttpResponseRedirect(f"{self.end_matching_url()}?{request.GET.urlencode()}")
+        # Those that were ticked, even if the filter has meanwhile let go of them.
+        ticked = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
+        rows = list(self.get_queryset(request).filter(pk__in=ticked))
+        if request.POST.get("post"):
+            self._end_rows(request, rows, len(set(ticked)) - len(rows))
+            return None
+        viewer = self.viewer(request)
+        hidden = [("action", "end_selected"), ("post", "yes")]
+        hidden += [(helpers.ACTION_CHECKBOX_NAME, row.pk) for row in rows]
+        count = sum(row.pk != viewer.own_id for row in rows)
+        return self.page(
+            request,
+            "confirm",
+            title=_("End live sessions"),
+            question=_question(count),
+            rows=self._listed(rows),
+            notes=_notes(count < len(rows)),
+            hidden=hidden,
+            count=count,
+            back=request.get_full_path(),
+        )
+
+    def end_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Asks whether one session is to end, and ends it."""
+        if not self.has_end_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            return self.not_there(request, object_id)
+        if request.method == "POST":
+            self._end_rows(request, [row], 0)
+            return HttpResponseRedirect(self._url("changelist"))
+        is_own = row.pk == self.viewer(request).own_id
+        return self.page(
+            request,
+            "confirm",
+            title=_("End live session"),
+            question=_question(1 - is_own),
+            rows=self._listed([row]),
+            notes=_notes(is_own),
+            count=1 - is_own,
+            back=self._url("change", quote(row.pk)),
+        )
+
+    def end_matching_view(self, request: HttpRequest) -> HttpResponse:
+        """Asks whether all that the list shows with the same query string are to end, and ends them in parts."""
+        if not self.has_end_permission(request):
+            raise PermissionDenied
+        if request.method == "POST":
+            run = Run.read(request)
+            if run is not None:
+                return self._go_on(request, run)
+            self.message_user(request, _("That was asked too long ago. No session was ended."), messages.ERROR)
+        if (query := without_tokens(request.GET)) is not None:
+            return HttpResponseRedirect(f"{request.path}?{query.urlencode()}")
+        try:
+            listed = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return HttpResponseRedirect(f"{self._url('changelist')}?e=1")
+        return self._ask(request, listed)
+
+    def end_matching_url(self) -> str:
+        return self._url("end_matching")
+
+    def _ask(self, request: HttpRequest, listed: Any) -> HttpResponse:
+        viewer, wanted = self.viewer(request), listed.queryset.wanted
+        is_own = has_own(wanted, viewer)
+        count = max(0, listed.result_count - is_own)
+        words = words_of(listed)
+        run = Run(wanted=wanted, words=words, total=count)
+        notes = _notes(is_own)
+        if not viewer.is_superuser:
+            notes.append(_("Sessions of superusers stay."))
+        return self.page(
+            request,
+            "confirm",
+            title=_("End all live sessions that match"),
+            question=_question(count),
+            words=words or _("All live sessions, of everybody."),
+            rows=self._listed(list(listed.queryset)) if wanted.is_small else [],
+            notes=notes,
+            hidden=[("run", run.signed(request))],
+            count=count,
+            back=f"{self._url('changelist')}?{request.GET.urlencode()}",
+        )
+
+    def _go_on(self, request: HttpRequest, run: Run) -> HttpResponse:
+        run = run if run.began else dataclasses.replace(run, began=clock.now())
+        viewer = self.viewer(request)
+        part = end_part(run, viewer)
+        run = dataclasses.replace(run, ended=run.ended + part.ended)
+        self._log_part(request, run, part)
+        if part.is_all:
+            tell(request, run.ended, is_own=has_own(run.wanted, viewer), left=part.left)
+            return HttpResponseRedirect(self._url("changelist"))
+        total = max(run.total, run.ended)
+        return self.page(
+            request,
+            "progress",
+            title=_("Ending live sessions"),
+            words=run.words,
+            said=_("%(done)s of %(total)s sessions have ended.") % {"done": number(run.ended), "total": number(total)},
+            done=run.ended,
+            total=total,
+            hidden=[("run", run.signed(request))],
+            back=self._url("changelist"),
+        )
+
+    def _end_rows(self, request: HttpRequest, rows: Sequence[LiveSession], gone: int) -> None:
+        own_id = self.viewer(request).own_id
+        others = [row for row in rows if row.pk != own_id]
+        ended = [row for row in others if any(site.end_one(key) for key in site.ids_of([row.pk]))]
+        log_ends(request, ended)
+        there = {row.pk for row in others} - {row.pk for row in ended}
+        left = len(self.get_queryset(request).filter(pk__in=there)) if there else 0
+        tell(request, len(ended), is_own=len(others) < len(rows), gone=gone + len(there) - left, left=left)
+
+    def _log_part(self, request: HttpRequest, run: Run, part: Part) -> None:
+        if part.rows:
+            log_ends(request, part.rows)
+        elif part.ended:
+            log_end_of_many(request, part.ended, run.words)
+
+    def page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
+        """One of the pages of this package, in the project's admin."""
+        request.current_app = self.admin_site.name
+        common = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
+        return TemplateResponse(request, f"typed_sessions/admin/{template}.html", {**common, **context})
+
+    def not_there(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Says so, without what was asked for, which may be a token."""
+        text = _("There is no session %(id)s, and none that ended a short while ago.")
+        self.message_user(request, text % {"id": site.shortened(unquote(object_id))}, messages.WARNING)
+        return HttpResponseRedirect(self._url("changelist"))
+
+    def _listed(self, rows: Sequence[LiveSession]) -> list[tuple[str, str]]:
+        """Where the sessions are, and what they are in a few words; the first ones of many."""
+        return [(self._url("change", quote(row.pk)), summary(row)) for row in rows[:LISTED]]
+
+    def _url(self, name: str, *args: str) -> str:
+        return reverse(f"admin:typed_sessions_livesession_{name}", args=args, current_app=self.admin_site.name)
+
+
+def end_part(run: Run, viewer: Viewer) -> Part:
+    """Ends sessions of ``run`` for a while; the last look finds none that is left, which proves it (REQ-S61)."""
+    until = monotonic() + SECONDS
+    return _end_looking(run, viewer, until) if run.wanted.is_small else _end_by_index(run, viewer, until)
+
+
+def _end_looking(run: Run, viewer: Viewer, until: float) -> Part:
+    ended: list[LiveSession] = []
+    while rows := [row for row in SessionQuery(viewer, run.wanted) if _is_of(run, row.record, viewer)]:
+        before = len(ended)
+        for row in rows:
+            if site.end_one(row.record.id):
+                ended.append(row)
+            if monotonic() > until:
+                return Part(len(ended), ended, is_all=False)
+        if len(ended) == before:
+            break
+    return Part(len(ended), ended, left=len(rows))
+
+
+def _is_of(run: Run, record: Record, viewer: Viewer) -> bool:
+    return not viewer.spares(record) and record.created <= (run.began or 0)
+
+
+def _end_by_index(run: Run, viewer: Viewer, until: float) -> Part:
+    ended = 0
+    while True:
+        found = live_sessions.end_all(
+            None,
+            EndReason.ENDED_BY_STAFF,
+            selection=run.wanted.selection,
+            spare=lambda record: not _is_of(run, record, viewer),
+            limit=BATCH,
+        )
+        ended += found
+        if found < BATCH:
+            return Part(ended)
+        if monotonic() > until:
+            return Part(ended, is_all=False)
+
+
+def tell(request: HttpRequest, ended: int, *, is_own: bool = False, gone: int = 0, left: int = 0) -> None:
+    """Messages of how many sessions have ended in truth, and why others have not."""
+    if ended:
+        words = ngettext("%(count)s session was ended.", "%(count)s sessions were ended.", ended)
+        messages.success(request, words % {"count": number(ended)})
+    if gone:
+        words = ngettext("%(count)s session was over before.", "%(count)s sessions were over before.", gone)
+        messages.warning(request, words % {"count": number(gone)})
+    if is_own:
+        messages.warning(request, _("Your own session goes on. Sign out to end it."))
+    if left:
+        words = ngettext("%(count)s session could not be ended.", "%(count)s sessions could not be ended.", left)
+        messages.error(request, words % {"count": number(left)})
+    elif not ended:
+        messages.error(request, _("No session was ended."))
+
+
+def log_ends(request: HttpRequest, rows: Sequence[LiveSession]) -> None:
+    """An entry of the admin's log for each of the sessions."""
+    if rows:
+        LogEntry.objects.log_actions(_user_pk(request), rows, DELETION, "Ended.")
+
+
+def log_end_of_many(request: HttpRequest, count: int, words: str) -> None:
+    """One entry for many sessions."""
+    LogEntry.objects.create(
+        user_id=_user_pk(request),
+        content_type=ContentType.objects.get_for_model(LiveSession),
+        object_repr=f"{number(count)} {LiveSession._meta.verbose_name_plural}"[:200],
+        action_flag=DELETION,
+        change_message=f"Ended. {words}".strip(),
+    )
+
+
+def number(count: int) -> str:
+    return number_format(count, force_grouping=True)
+
+
+def summary(row: LiveSession) -> str:
+    """A session in a few words, for lists of what is to end."""
+    record: Record | None = row.record
+    client = record.client if record else None
+    agent, address = (client.last_agent or client.agent, client.last_address or client.address) if client else ("", "")
+    name = row.person.get_username() if row.person else row.user or _("anonymous")
+    return " · ".join(filter(None, (name, device_of(agent).text, address)))
+
+
+def _question(count: int) -> str:
+    if not count:
+        return _("There is no session to end.")
+    words = ngettext(
+        "End %(count)s session? Whoever is in it has to sign in again.",
+        "End %(count)s sessions? Everybody in them has to sign in again.",
+        count,
+    )
+    return words % {"count": number(count)}
+
+
+def _notes(is_own: bool) -> list[str]:
+    return [_("Your own session is among them, and goes on. Sign out to end it.")] if is_own else []
+
+
+def has_own(wanted: Wanted, viewer: Viewer) -> bool:
+    """Whether the viewer's own session is one of those."""
+    own = site.store().load(viewer.own_key) if viewer.own_key else None
+    return isinstance(own, Record) and wanted.has(own)
+
+
+def _salt(request: HttpRequest) -> str:
+    """Of this member of staff alone."""
+    return f"{_SALT}.{_user_pk(request)}"
+
+
+def _user_pk(request: HttpRequest) -> Any:
+    return request.user.pk

@@ -1,0 +1,124 @@
+"""The filters beside the list: what every store finds by its indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from ..states import SessionMode
+from .queryset import SessionQuery
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+_HOUR, _DAY = 3600, 86_400
+OLDER: Final = "older"
+SEEN: Final = "seen"
+EXPIRES: Final = "expires"
+
+Choices = tuple[tuple[str, "StrOrPromise"], ...]
+
+
+class _Filter(SimpleListFilter):
+    """One of a few values. Any other is an error: who mistypes one must not end everybody's sessions."""
+
+    offered: ClassVar[Choices]
+    excluded: ClassVar[tuple[str, ...]] = ()
+    """What a link of this filter takes out of the query string."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        return self.offered
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        value = self.value()
+        if value is None:
+            return queryset
+        if value not in dict(self.offered):
+            raise IncorrectLookupParameters
+        return queryset.choose(**self.changes(value, queryset))
+
+    def changes(self, value: str, queryset: SessionQuery) -> dict[str, Any]:
+        """What the value means for a ``Selection``."""
+        raise NotImplementedError
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        for value, words in (None, _("All")), *self.offered:
+            link = changelist.get_query_string({str(self.parameter_name): value}, list(self.excluded))
+            yield {"selected": self.value() == value, "query_string": link, "display": words}
+
+    @property
+    def chosen(self) -> StrOrPromise | None:
+        """The value in words."""
+        return dict(self.offered).get(self.value() or "")
+
+
+class ModeFilter(_Filter):
+    title, parameter_name = _("mode"), "mode"
+    offered = ((SessionMode.TEMP.value, _("temporary")), (SessionMode.PERM.value, _("permanent")))
+
+    def changes(self, value: str, queryset: SessionQuery) -> dict[str, Any]:
+        return {"mode": SessionMode(value)}
+
+
+class SignedInFilter(_Filter):
+    title, parameter_name = _("signed in"), "signed_in"
+    offered = (("yes", _("signed in")), ("no", _("anonymous")))
+
+    def changes(self, value: str, queryset: SessionQuery) -> dict[str, Any]:
+        return {"signed_in": value == "yes"}
+
+
+class SeenFilter(_Filter):
+    title, parameter_name = _("last seen"), SEEN
+    offered = (
+        ("5min", _("in the past 5 minutes")),
+        ("hour", _("in the past hour")),
+        ("day", _("in the past day")),
+        (OLDER, _("more than a day ago")),
+    )
+    excluded = (EXPIRES, ORDER_VAR)
+    _spans: ClassVar = {"5min": 300, "hour": _HOUR, "day": _DAY}
+
+    def changes(self, value: str, queryset: SessionQuery) -> dict[str, Any]:
+        now = queryset.wanted.now
+        if value == OLDER:
+            return {"by": "seen", "before": now - _DAY}
+        return {"by": "seen", "since": now - self._spans[value]}
+
+
+class ExpiresFilter(_Filter):
+    """The one that expires soonest comes first."""
+
+    title, parameter_name = _("expires"), EXPIRES
+    offered = (("hour", _("within an hour")), ("day", _("within a day")), ("week", _("within a week")))
+    excluded = (SEEN, ORDER_VAR)
+    _spans: ClassVar = {"hour": _HOUR, "day": _DAY, "week": 7 * _DAY}
+
+    def changes(self, value: str, queryset: SessionQuery) -> dict[str, Any]:
+        if queryset.wanted.selection.since or queryset.wanted.selection.before:
+            raise IncorrectLookupParameters  # a store has one order, and a span of that
+        return {"by": "expires", "ascending": True, "before": queryset.wanted.now + self._spans[value]}
+
+
+def words_of(changelist: ChangeList) -> str:
+    """What a list is filtered by, in a line for people; empty if by nothing."""
+    chosen = [(spec.title, spec.chosen) for spec in changelist.filter_specs if isinstance(spec, _Filter)]
+    users = changelist.params.get("user")
+    parts = [*chosen, (_("user"), users), (_("search"), changelist.query)]
+    return ", ".join(f"{title}: {value}" for title, value in parts if value)
+
+
+FILTERS: Final = (ModeFilter, SignedInFilter, SeenFilter, ExpiresFilter)
+
+
+def sorted_by(request: HttpRequest) -> tuple[str, ...]:
+    """The fields that the list can be sorted by, the one that it is sorted by first. A filter of time leaves one."""
+    if EXPIRES in request.GET:
+        return ("expires",)
+    return ("seen",) if SEEN in request.GET else ("seen", "expires")

@@ -1,0 +1,49 @@
+"""Moments for people: how long ago, and exactly."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from django.utils import formats
+from django.utils import timezone as zones
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince, timeuntil
+from django.utils.translation import gettext as _
+
+from .. import clock
+
+
+def at(moment: int | None) -> SafeString | str:
+    """Seconds since the epoch as the exact time; "-" for none."""
+    return "-" if moment is None else _element(moment, _exactly(moment))
+
+
+def ago(moment: int) -> SafeString:
+    """Such as "3 minutes ago", with the exact time for who points at it."""
+    if clock.now() - moment < 60:
+        return _element(moment, _("just now"))
+    words = timesince(_aware(moment), _aware(clock.now()), depth=1)
+    return _element(moment, _("%(time)s ago") % {"time": words})
+
+
+def ahead(moment: int) -> SafeString:
+    """Such as "in 13 days", with the exact time for who points at it."""
+    if moment <= clock.now():
+        return _element(moment, _("over"))
+    if moment - clock.now() < 60:
+        return _element(moment, _("in less than a minute"))
+    words = timeuntil(_aware(moment), _aware(clock.now()), depth=1)
+    return _element(moment, _("in %(time)s") % {"time": words})
+
+
+def _element(moment: int, words: str) -> SafeString:
+    return format_html('<time datetime="{}" title="{}">{}</time>', _aware(moment).isoformat(), _exactly(moment), words)
+
+
+def _exactly(moment: int) -> str:
+    return formats.date_format(zones.localtime(_aware(moment)), "DATETIME_FORMAT")
+
+
+def _aware(moment: int) -> datetime:
+    return datetime.fromtimestamp(moment, tz=timezone.utc)

@@ -1,0 +1,124 @@
+"""Who may see sessions, see what is in them, and end them; and whose sessions are hidden from whom."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib.admin import AdminSite
+from django.contrib.admin.utils import quote
+from django.contrib.auth import get_user_model
+from django.http import HttpRequest
+from django.urls import reverse
+
+from .. import site, tokens
+from ..backends.base import SessionStore
+from ..models import LiveSession
+from ..stores.record import Record
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
+
+    Base = ModelAdmin[LiveSession]
+else:
+    Base = object
+
+VIEW: Final = "typed_sessions.view_livesession"
+PAYLOAD: Final = "typed_sessions.view_livesession_payload"
+END: Final = "typed_sessions.end_livesession"
+
+
+class Viewer:
+    """The member of staff who looks. Sessions of superusers are there for superusers alone (REQ-S87)."""
+
+    def __init__(self, request: HttpRequest, admin_site: AdminSite) -> None:
+        self._request, self._site = request, admin_site
+        self._user: Any = request.user
+
+    @property
+    def is_superuser(self) -> bool:
+        return _is_superuser(self._user)
+
+    @property
+    def may_view(self) -> bool:
+        return bool(self._user.has_perm(VIEW))
+
+    @property
+    def may_see_payload(self) -> bool:
+        """Whether what is in sessions may be shown, and not their facts alone."""
+        return self.may_view and bool(self._user.has_perm(PAYLOAD))
+
+    @property
+    def may_end(self) -> bool:
+        return self.may_view and bool(self._user.has_perm(END))
+
+    @cached_property
+    def own_key(self) -> str | None:
+        """The id of this request's own session, as the store has it."""
+        engine = getattr(self._request, "session", None)
+        token = engine.session_key if isinstance(engine, SessionStore) else None
+        return tokens.digest(token) if token else None
+
+    @property
+    def own_id(self) -> str | None:
+        """The id of this request's own session, as it is shown."""
+        return tokens.shown(self.own_key)
+
+    def may_see(self, person: Any) -> bool:
+        """Whether sessions of ``person`` are there for this viewer; ``None`` is nobody, or somebody deleted."""
+        return self.is_superuser or not _is_superuser(person)
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """The primary keys, as records have them, of everybody whose sessions are not there for this viewer."""
+        model: Any = get_user_model()
+        if self.is_superuser or not any(field.name == "is_superuser" for field in model._meta.get_fields()):
+            return frozenset()
+        return frozenset(map(site.key_of_user, model._base_manager.filter(is_superuser=True).only("pk")))
+
+    def spares(self, record: Record) -> bool:
+        """Whether the session stays when many end: the viewer's own, and one that is not there for the viewer."""
+        return record.id == self.own_key or record.user in self.hidden
+
+    def user_url(self, person: Any) -> str | None:
+        """The page of a user in this admin, if there is one that the viewer may see."""
+        if not self._may_view_users:
+            return None
+        meta = person._meta
+        name = f"admin:{meta.app_label}_{meta.model_name}_change"
+        return reverse(name, args=[quote(person.pk)], current_app=self._site.name)
+
+    @cached_property
+    def _may_view_users(self) -> bool:
+        registered = self._site._registry.get(get_user_model())
+        return registered is not None and registered.has_view_or_change_permission(self._request)
+
+
+class PermissionsMixin(Base):
+    """Nobody adds, changes or deletes sessions: they are seen, and ended."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
+        return self.viewer(request).may_view
+
+    def has_payload_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
+        return self.viewer(request).may_see_payload
+
+    def has_end_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
+        return self.viewer(request).may_end
+
+    def viewer(self, request: HttpRequest) -> Viewer:
+        return Viewer(request, self.admin_site)
+
+
+def _is_superuser(user: Any) -> bool:
+    """A user model need not know superusers."""
+    return bool(getattr(user, "is_superuser", False))

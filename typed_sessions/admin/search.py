@@ -1,0 +1,75 @@
+"""The search above the list: exact, and by what is indexed."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any, Final
+
+from django.contrib.auth import get_user_model
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Q
+from django.http import QueryDict
+
+from .. import site, tokens
+from .queryset import Source
+
+LONGEST: Final = 320
+"""Characters of what can be the name or e-mail address of a user."""
+_USERS: Final = 20
+"""Users that may have one e-mail address."""
+_URN: Final = tokens.urn("")
+
+
+def sources_of(text: str) -> frozenset[Source]:
+    """Where sessions are that somebody searches for: of a user by name or e-mail address, of an address, or the one of
+    an id, with or without ``urn:iauthsession:`` in front.
+    """
+    given = text.strip()
+    if not given or len(given) > LONGEST or "\0" in given:
+        return frozenset()
+    found = {Source("user", site.key_of_user(user)) for user in _users(given)}
+    if (address := _address(given)) is not None:
+        found.add(Source("address", address))
+    if tokens.is_well_formed(session_id := given.removeprefix(_URN)):
+        found.add(Source("id", session_id))
+    return frozenset(found)
+
+
+def id_of_token(text: str) -> str | None:
+    """The id to search for instead, if ``text`` is a token or looks like one: no page may say it again (REQ-S86)."""
+    given = text.strip().removeprefix(_URN)
+    if not tokens.is_well_formed(given) or (tokens.read(given) is None and set(given) <= set("0123456789abcdef")):
+        return None
+    return tokens.shown(tokens.digest(given))
+
+
+def without_tokens(query: QueryDict) -> QueryDict | None:
+    """The query string with ids in place of the tokens in it; ``None`` if there are none."""
+    changed = query.copy()
+    for name, values in query.lists():
+        changed.setlist(name, [id_of_token(value) or value for value in values])
+    return None if changed == query else changed
+
+
+def _users(given: str) -> list[Any]:
+    model: Any = get_user_model()
+    named = Q(**{model.USERNAME_FIELD: given})
+    if "@" in given and (email := _email_field(model)):
+        named |= Q(**{f"{email}__iexact": given})
+    return list(model._base_manager.filter(named).only("pk")[:_USERS])
+
+
+def _email_field(model: Any) -> str | None:
+    name: str = model.get_email_field_name() if hasattr(model, "get_email_field_name") else "email"
+    try:
+        model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    return name
+
+
+def _address(given: str) -> str | None:
+    try:
+        return str(ip_address(given))
+    except ValueError:
+        return None

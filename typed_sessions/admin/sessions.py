@@ -1,0 +1,194 @@
+"""The page of live sessions, in Django's own admin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from .. import site
+from ..exceptions import StoreUnavailable
+from ..models import LiveSession
+from ..states import SessionMode
+from ..stores.record import Client
+from . import moments
+from .details import DetailsMixin
+from .devices import device_of
+from .ending import EndingMixin
+from .filters import FILTERS, sorted_by
+from .live import LivePartMixin, is_refresh
+from .locations import country_of
+from .queryset import LARGEST_SET, ONE_PAGE, SessionQuery, find
+from .search import sources_of, without_tokens
+
+if TYPE_CHECKING:
+    ProjectAdmin = admin.ModelAdmin[LiveSession]
+
+
+def admin_base() -> type[admin.ModelAdmin[Any]]:
+    """Django's own ``ModelAdmin``, or that of django-unfold where the project uses it, so that it looks alike."""
+    if not apps.is_installed("unfold"):
+        return admin.ModelAdmin
+    from unfold.admin import ModelAdmin  # type: ignore[import-untyped]  # has no types
+
+    found: type[admin.ModelAdmin[Any]] = ModelAdmin
+    return found
+
+
+if not TYPE_CHECKING:
+    ProjectAdmin = admin_base()
+
+
+class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
+    """Lists, filters and searches the live sessions of any engine that knows what it holds. Looking extends none.
+
+    To put it on another ``AdminSite``: ``site.register(LiveSession, LiveSessionAdmin)``.
+    """
+
+    list_display = (
+        "session",
+        "owner",
+        "last_seen",
+        "device",
+        "address",
+        "expires_in",
+        "mode_shown",
+        "began",
+    )
+    list_display_links = ("session",)
+    list_filter = FILTERS
+    list_per_page = ONE_PAGE
+    list_max_show_all = 200
+    ordering = ("-seen",)
+    search_fields = ("id",)
+    search_help_text = gettext_lazy("Exactly: a user's name or e-mail address, an IP address, or the id of a session.")
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+    # The list.
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return SessionQuery(self.viewer(request))
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        found = queryset.restricted(sources_of(search_term)) if search_term.strip() else queryset
+        return found, False
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("expires",) if sorted_by(request) == ("expires",) else self.ordering
+
+    def get_sortable_by(self, request: HttpRequest) -> Any:
+        columns = {"seen": "last_seen", "expires": "expires_in"}
+        return [columns[field] for field in sorted_by(request)]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if (query := without_tokens(request.GET)) is not None:
+            return _to(request, query)
+        if ERROR_FLAG in request.GET and len(request.GET) > 1:
+            return _to(request, _without(request.GET, ERROR_FLAG))
+        try:
+            site.listing_store()
+            response = self._list(request, extra_context or {})
+        except (ImproperlyConfigured, site.AskedWrongly) as error:
+            return self._unavailable(request, str(error), 200)
+        except StoreUnavailable:
+            return self._unavailable(request, _("The session store does not answer. Please try again."), 503)
+        is_refused = isinstance(response, HttpResponseRedirect) and response.url == f"{request.path}?{ERROR_FLAG}=1"
+        if is_refused and PAGE_VAR in request.GET:
+            return _to(request, _without(request.GET, PAGE_VAR))  # there are no longer so many
+        return response
+
+    def _list(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
+        url = f"{self.end_matching_url()}?{_without(request.GET, PAGE_VAR, ERROR_FLAG).urlencode()}"
+        may_end = self.has_end_permission(request)
+        response = super().changelist_view(request, {"end_matching_url": url if may_end else None, **context})
+        listed = getattr(response, "context_data", None) or {}
+        if "cl" in listed and listed["cl"].queryset.is_cut and not is_refresh(request):
+            text = _("There are more than %(count)s such sessions; these are some of them.")
+            self.message_user(request, text % {"count": LARGEST_SET}, "WARNING")
+        return response
+
+    def _unavailable(self, request: HttpRequest, problem: str, status: int) -> HttpResponse:
+        response = self.page(request, "unavailable", title=self.opts.verbose_name_plural, problem=problem)
+        response.status_code = status
+        return response
+
+    # One session.
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> LiveSession | None:
+        return find(object_id, self.viewer(request))
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        return self.not_there(request, object_id)
+
+    # The columns. Times are of the record, to the second.
+
+    @admin.display(description=gettext_lazy("session"))
+    def session(self, row: LiveSession) -> SafeString | str:
+        shown = f"{row.pk[:8]}…"
+        if row.pk != row.viewer.own_id:
+            return shown
+        return format_html('{} <span class="tys-you">{}</span>', shown, _("this is you"))
+
+    @admin.display(description=gettext_lazy("user"))
+    def owner(self, row: LiveSession) -> SafeString | str:
+        if row.user is None:
+            return format_html('<span class="tys-none">{}</span>', _("anonymous"))
+        if row.person is None:
+            return format_html('<span class="tys-none">{}</span>', _("deleted (%(key)s)") % {"key": row.user})
+        name, url = row.person.get_username(), row.viewer.user_url(row.person)
+        return format_html('<a href="{}">{}</a>', url, name) if url else name
+
+    @admin.display(description=gettext_lazy("last seen"), ordering="seen")
+    def last_seen(self, row: LiveSession) -> SafeString:
+        return moments.ago(row.record.seen)
+
+    @admin.display(description=gettext_lazy("expires"), ordering="expires")
+    def expires_in(self, row: LiveSession) -> SafeString:
+        return moments.ahead(row.record.expires)
+
+    @admin.display(description=gettext_lazy("created"))
+    def began(self, row: LiveSession) -> SafeString:
+        return moments.ago(row.record.created)
+
+    @admin.display(description=gettext_lazy("mode"))
+    def mode_shown(self, row: LiveSession) -> str:
+        return _("permanent") if row.record.mode is SessionMode.PERM else _("temporary")
+
+    @admin.display(description=gettext_lazy("device"), empty_value="-")
+    def device(self, row: LiveSession) -> SafeString | None:
+        client: Client = row.record.client or Client()
+        device = device_of(client.last_agent or client.agent)
+        return format_html('<span title="{}">{}</span>', device.agent, device.text) if device.agent else None
+
+    @admin.display(description=gettext_lazy("address"), empty_value="-")
+    def address(self, row: LiveSession) -> SafeString | str | None:
+        client: Client = row.record.client or Client()
+        address = client.last_address or client.address
+        country = country_of(address)
+        if country is None:
+            return address or None
+        return format_html(
+            '{} <span class="tys-country" title="{}">{}</span>', address, country.name or country.code, country.code
+        )
+
+
+def _without(query: QueryDict, *names: str) -> QueryDict:
+    changed = query.copy()
+    for name in names:
+        changed.pop(name, None)
+    return changed
+
+
+def _to(request: HttpRequest, query: QueryDict) -> HttpResponseRedirect:
+    return HttpResponseRedirect(f"{request.path}?{query.urlencode()}")
