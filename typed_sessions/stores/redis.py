@@ -324,8 +324,11 @@ class RedisStore(RedisClaims, Store):
         keys = self._lists_for(selection)
         root = "" if self._is_cluster else self._names.root
         arguments = (offset, limit, now, root, *_bounds(selection, now), int(selection.ascending))
-        ids = _texts((yield self._step(Command(scripts.NEWEST, keys, arguments))))
-        return (yield from self._resolving(ids)) if self._is_cluster else ids
+        live, halves = map(_texts, (yield self._step(Command(scripts.NEWEST, keys, arguments))))
+        if not self._is_cluster:
+            return live
+        yield from self._resolving(halves)
+        return (yield from self._resolving(live))
 
     def _lists_for(self, selection: Selection) -> tuple[str, ...]:
         """The lists in the order of ``selection``, and then again those by expiry."""

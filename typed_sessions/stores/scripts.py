@@ -220,8 +220,8 @@ return counts
 
 # A page of the lists in the first half of KEYS, merged, without those that have expired since by the second half, where
 # expiries are. Entries that promise a record which is not there leave the index, and others take their places, for a
-# few turns; on a cluster, where records are elsewhere, there is no root to look under. What has expired stays for who
-# announces it.
+# few turns; on a cluster, where records are elsewhere, there is no root to look under, and entries that have lost their
+# other half are answered by themselves. What has expired stays for who announces it.
 NEWEST = _script("""
 local offset, limit, now, root, low, high, ascending = unpack(ARGV)
 offset, limit, now = tonumber(offset), tonumber(limit), tonumber(now)
@@ -298,7 +298,7 @@ local function page(skipped)
   for i = #found, 1, -1 do table.insert(turned, found[i]) end
   return turned
 end
-local live, kept, wanted = {}, 0, limit
+local live, halves, kept, wanted = {}, {}, 0, limit
 for turn = 1, 10 do
   local gone = {}
   for _, entry in ipairs(page(offset + kept)) do
@@ -309,13 +309,13 @@ for turn = 1, 10 do
       table.insert(gone, id)
     else
       kept = kept + 1
-      if expires and not is_over then table.insert(live, id) end
+      if not is_over then table.insert(expires and live or halves, id) end
       if kept == wanted then break end
     end
   end
   if not drop(gone) or kept == wanted then break end
 end
-return live
+return {live, halves}
 """)
 
 # The ids that an owner's key leads to, likewise. The first entries are looked up, as many as anybody has.
