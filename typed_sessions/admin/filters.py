@@ -11,6 +11,7 @@ from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from .. import site
 from ..states import SessionMode
 from .queryset import SessionQuery
 
@@ -39,7 +40,7 @@ class _Filter(SimpleListFilter):
         value = self.value()
         if value is None:
             return queryset
-        if value not in dict(self.offered):
+        if value not in dict(self.lookup_choices):
             raise IncorrectLookupParameters
         return queryset.choose(**self.changes(value, queryset))
 
@@ -48,14 +49,35 @@ class _Filter(SimpleListFilter):
         raise NotImplementedError
 
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        for value, words in (None, _("All")), *self.offered:
+        for value, words in (None, _("All")), *self.lookup_choices:
             link = changelist.get_query_string({str(self.parameter_name): value}, list(self.excluded))
             yield {"selected": self.value() == value, "query_string": link, "display": words}
 
     @property
     def chosen(self) -> StrOrPromise | None:
         """The value in words."""
-        return dict(self.offered).get(self.value() or "")
+        return dict(self.lookup_choices).get(self.value() or "")
+
+
+class UserFilter(_Filter):
+    """Shown while the list is about one user, which links elsewhere have asked for."""
+
+    title, parameter_name = _("user"), "user"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
+        given = self.value()
+        if given is None:
+            return ()
+        key = site.written_key(given)
+        if key is None:
+            raise IncorrectLookupParameters
+        person = site.users_of([key]).get(key)
+        if person is None or not model_admin.viewer(request).may_see(person):
+            return ((given, given),)
+        return ((given, person.get_username()),)
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        return queryset.filter(user=self.value())
 
 
 class ModeFilter(_Filter):
@@ -109,12 +131,11 @@ class ExpiresFilter(_Filter):
 def words_of(changelist: ChangeList) -> str:
     """What a list is filtered by, in a line for people; empty if by nothing."""
     chosen = [(spec.title, spec.chosen) for spec in changelist.filter_specs if isinstance(spec, _Filter)]
-    users = changelist.params.get("user")
-    parts = [*chosen, (_("user"), users), (_("search"), changelist.query)]
+    parts = [*chosen, (_("search"), changelist.query)]
     return ", ".join(f"{title}: {value}" for title, value in parts if value)
 
 
-FILTERS: Final = (ModeFilter, SignedInFilter, SeenFilter, ExpiresFilter)
+FILTERS: Final = (UserFilter, ModeFilter, SignedInFilter, SeenFilter, ExpiresFilter)
 
 
 def sorted_by(request: HttpRequest) -> tuple[str, ...]:
