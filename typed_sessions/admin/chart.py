@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from ..stores.statistics import Sample
 
 HEIGHT: Final = 1000
-"""Of the lines' own system of coordinates, in which a step is one wide; it is stretched to what room there is."""
+"""Of the lines' own system of coordinates, in which a step is two wide; it is stretched to what room there is."""
 TOP: Final = 14
 BOTTOM: Final = 174
 """Pixels from the upper edge of the picture to the largest value, and to zero."""
@@ -74,6 +74,7 @@ class Row(NamedTuple):
 
     at: datetime
     place: str
+    """In the coordinates of the lines."""
     time: str
     live: str
     signed_in: str
@@ -112,8 +113,12 @@ class Chart:
     times: Sequence[Tick] = ()
 
     @property
+    def has_long_values(self) -> bool:
+        return any(len(tick.label) > 6 for tick in self.values)
+
+    @property
     def view_box(self) -> str:
-        return f"0 0 {self.range.steps} {HEIGHT}"
+        return f"0 0 {2 * self.range.steps} {HEIGHT}"
 
 
 def chart(samples: Iterable[Sample], chosen: Range, now: int) -> Chart:
@@ -181,13 +186,14 @@ def time_ticks(begin: int, chosen: Range, zone: tzinfo) -> list[Tick]:
 
 
 def line(values: Sequence[tuple[int, int]], top: int) -> Line:
-    """A line of steps through ``(place, value)``, broken where a place is missing."""
+    """A line through the middle of each step, broken where a step is missing; two wide for each step."""
     strokes, areas = [], []
     for run in _runs([(place, HEIGHT - round(HEIGHT * value / top)) for place, value in values]):
-        begin, height = run[0]
-        steps = "".join(f"V{height}H{place + 1}" for place, height in run)
-        strokes.append(f"M{begin} {height}{steps}")
-        areas.append(f"M{begin} {HEIGHT}{steps}V{HEIGHT}Z")
+        (begin, first), (end, _height) = run[0], run[-1]
+        middles = "".join(f"L{2 * place + 1} {height}" for place, height in run)
+        path = f"{2 * begin} {first}{middles}H{2 * end + 2}"
+        strokes.append(f"M{path}")
+        areas.append(f"M{2 * begin} {HEIGHT}L{path}V{HEIGHT}Z")
     return Line("".join(strokes), "".join(areas))
 
 
@@ -229,7 +235,7 @@ def _row(point: Point, at: int) -> Row:
     moment = datetime.fromtimestamp(at, zones.get_current_timezone())
     return Row(
         moment,
-        str(point.place),
+        str(2 * point.place),
         date_format(moment, "SHORT_DATETIME_FORMAT"),
         number_format(point.live, force_grouping=True),
         number_format(point.signed_in, force_grouping=True),

@@ -11,11 +11,11 @@ from ..states import EndReason
 
 REASONS: Final[dict[EndReason, Promise]] = {
     EndReason.LOGGED_OUT: _("signed out"),
-    EndReason.EXPIRED_IDLE: _("expired, as it was not used"),
-    EndReason.EXPIRED_ABSOLUTE: _("expired, as it was too old"),
-    EndReason.ENDED_BY_USER: _("ended by its user"),
+    EndReason.EXPIRED_IDLE: _("expired, unused"),
+    EndReason.EXPIRED_ABSOLUTE: _("expired, too old"),
+    EndReason.ENDED_BY_USER: _("ended by the user"),
     EndReason.ENDED_BY_STAFF: _("ended by staff"),
-    EndReason.OVER_LIMIT: _("one too many for its user"),
+    EndReason.OVER_LIMIT: _("too many sessions"),
     EndReason.PASSWORD_CHANGED: _("password changed"),
     EndReason.USER_INACTIVE: _("user no longer active"),
     EndReason.ROTATED: _("replaced by a newer one"),
