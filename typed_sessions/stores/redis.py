@@ -202,7 +202,7 @@ class RedisStore(RedisClaims, Store):
         listed = _is_index_due(record, base)
         keeps = int(record.keeps_clocks_of(base))
         # Whoever ends all sessions of a user must not miss one: that part of the index never lags.
-        index = self._index_of(record) if listed else self._names.owners_of(record)
+        index = self._index_of(record) if listed else self._names.user_of(record)
         left = without(self._index_of(base), self._index_of(record))
         keys = (self._names.record(record.id), *(() if self._is_cluster else (*left, *index)))
         of_index = (0, 0) if self._is_cluster else (int(listed), len(left))
@@ -298,7 +298,7 @@ class RedisStore(RedisClaims, Store):
             arguments = (record.id, _index_life(record.expires), int(forward), "", record.seen, record.expires)
             yield self._step(Command(scripts.INDEX, self._names.lists_of(record), arguments))
         owner = (record.id, _owner_life(record.expires), int(forward), clock.now() - GRACE, record.expires)
-        for key in self._names.owners_of(record):
+        for key in self._names.owners_of(record) if listed else self._names.user_of(record):
             yield self._step(Command(scripts.INDEX, (key,), owner))
 
     def _leaving_index(self, record: Record) -> Flow[None]:

@@ -51,10 +51,12 @@ class RedisKeys:
         kind = record.mode, record.user is not None
         return self._seen[kind], self._expiry[kind]
 
+    def user_of(self, record: Record) -> tuple[str, ...]:
+        return (self.user(record.user),) if record.user else ()
+
     def owners_of(self, record: Record) -> tuple[str, ...]:
         """What else it is found by: its user and addresses, each by expiry."""
-        users = (self.user(record.user),) if record.user else ()
-        return (*users, *(self.addresses + address for address in record.addresses))
+        return (*self.user_of(record), *(self.addresses + address for address in record.addresses))
 
     def lists_for(self, selection: Selection = EVERYTHING) -> tuple[str, ...]:
         """The lists of the kinds that ``selection`` takes: by last use, and then by expiry."""
