@@ -14,7 +14,6 @@ from django.test.utils import CaptureQueriesContext, modify_settings
 
 from tests.admin.conftest import ADDRESS, FIREFOX, LIST, Begin, Desk, few, ids, told, total
 from tests.engines.rows import UseEngine
-from tests.web.stored import raw_records
 from typed_sessions import SessionMode, tokens
 from typed_sessions.admin import sessions as page
 from typed_sessions.admin.locations import Country

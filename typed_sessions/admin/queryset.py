@@ -211,7 +211,7 @@ class SessionQuery:
         found = dict.fromkeys(site.ids_of(source.value for source in first if source.kind == "id"))
         for source in sorted(source for source in first if source.kind != "id"):
             found.update(dict.fromkeys(source.ids(store, self.wanted.now)))
-        records = [record for record in self._live(store, list(found)) if self.wanted.has(record)]
+        records = self._live(store, list(found))
         by = self.wanted.selection.by
         records.sort(key=lambda record: (getattr(record, by), record.id), reverse=not self.wanted.selection.ascending)
         return rows_of(records[:LARGEST_SET], self.viewer)
@@ -219,7 +219,9 @@ class SessionQuery:
     def _live(self, store: Store, ids: Sequence[str]) -> list[Record]:
         parts = (ids[begin : begin + _PAGE] for begin in range(0, len(ids), _PAGE))
         now = clock.now()
-        return [record for part in parts for record in store.load_many(part) if record.is_live(now)]
+        found = (record for part in parts for record in store.load_many(part))
+        # For a moment a record can stand in a list where it was before.
+        return [record for record in found if record.is_live(now) and self.wanted.has(record)]
 
 
 class _Rows:
