@@ -54,7 +54,7 @@ class StoredSession(models.Model):
                 fields=["end_reason", "seen", "id", "expires", "mode", "user", "created", "modified"],
                 name="typed_sessions_by_seen",
             ),
-            models.Index(fields=["expires", "end_reason", "id", "mode", "user"], name="typed_sessions_by_expiry"),
+            models.Index(fields=["expires", "id", "end_reason", "mode", "user"], name="typed_sessions_by_expiry"),
             models.Index(fields=["address"], name="typed_sessions_by_address"),
             models.Index(fields=["last_address"], name="typed_sessions_by_last"),
         ]

@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="storedsession",
-            index=models.Index(fields=["expires", "end_reason", "id", "mode", "user"], name="typed_sessions_by_expiry"),
+            index=models.Index(fields=["expires", "id", "end_reason", "mode", "user"], name="typed_sessions_by_expiry"),
         ),
         migrations.AddIndex(
             model_name="storedsession",
