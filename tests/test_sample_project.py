@@ -41,6 +41,7 @@ CLIENT = ROOT / "sample_project" / "clients" / "api_client.py"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 OURS = {"ss-id", "ss-pid", "ss-opt"}
 FOUR_WEEKS = 28 * 24 * 3600
+LIVE_SESSIONS = "/admin/typed_sessions/livesession/"
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
 IPHONE = (
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
@@ -92,9 +93,10 @@ class Shop(Server):
             older = re.sub(pattern, lambda found: b"%b%d" % (found[1], int(found[2]) - seconds), record)
             client.set(key, older, keepttl=True)
         if "expires" in moments:
-            members: Any = client.zrange("urn:iauthsession:by-expiry", 0, -1)
-            for member in members:
-                client.zincrby("urn:iauthsession:by-expiry", -seconds, member)
+            for key in client.scan_iter("urn:iauthsession:{lists}:by-expiry:*"):
+                members: Any = client.zrange(key, 0, -1)
+                for member in members:
+                    client.zincrby(key, -seconds, member)
 
 
 class Visitor(requests.Session):
@@ -118,6 +120,12 @@ class Visitor(requests.Session):
 
     def sign_in(self, password: str = "demo-customer", **fields: object) -> requests.Response:
         return self.submit("/sign-in/", **{"username": "customer", "password": password, **fields})
+
+    def work(self, username: str = "admin") -> str:
+        """Signs a member of staff in, follows the link to the live sessions, and says what the list has in its rows."""
+        self.submit("/sign-in/", username=username, password=f"demo-{username}")
+        assert f'href="{LIVE_SESSIONS}">Live sessions</a>' in self.see("/account/")
+        return self.see(LIVE_SESSIONS).partition("result_list")[2]
 
     def api(self, method: str, route: str, **data: Any) -> requests.Response:
         """A call as a script on one of the shop's pages makes it."""
@@ -473,6 +481,59 @@ class TestAccount:
         assert "secret admirer" in visitor.see("/cart/"), "the note is its owner's to read where it is written"
 
 
+class TestLiveSessions:
+    @pytest.fixture(autouse=True)
+    def shopping(self, visitor: Visitor) -> None:
+        """A customer with a full cart, and with a note that is for nobody else's eyes."""
+        visitor.submit("/cart/moon-teapot/add/", quantity=2)
+        visitor.submit("/cart/note/", gift_note="from your secret admirer")
+        visitor.sign_in()
+
+    def page(self, of: str) -> str:
+        return f"{LIVE_SESSIONS}{of}/change/"
+
+    def test_customers_get_no_link_and_no_page(self, visitor: Visitor) -> None:
+        """Who is not staff neither sees where the live sessions are, nor gets there."""
+        assert LIVE_SESSIONS not in visitor.see("/account/")
+        assert "/admin/login/" in visitor.get(f"{visitor.site}{LIVE_SESSIONS}", timeout=10).url
+
+    def test_a_session_is_shown_and_ended(self, visitor: Visitor, other: Visitor) -> None:
+        """The administrator finds the customer's session, sees its cart and no secret, ends it, and is told so."""
+        rows, mine = other.work(), visitor.session_id
+        assert "this is you" in rows
+        assert self.page(of=mine) in rows
+        page = other.see(self.page(of=mine))
+        for shown in ("list[CartLine]", "moon-teapot", "gift_note", "Firefox 145 on Windows", "customer"):
+            assert shown in page
+        assert not [told for told in ("secret admirer", str(visitor.ours["ss-id"].value)) if told in page]
+
+        told = other.submit(f"{LIVE_SESSIONS}{mine}/end/", post="yes").text
+        assert "1 session was ended." in told
+        assert "Your session has been ended by our staff." in visitor.see("/")
+        assert visitor.items == 0
+
+    def test_a_member_of_staff_with_fewer_permissions(self, visitor: Visitor, other: Visitor) -> None:
+        """The support sees who is there, and neither what is in a session nor the administrator, and can end none."""
+        with Visitor(other.shop) as admin:
+            admin.work()
+            rows, mine = other.work("support"), visitor.session_id
+            assert (self.page(of=mine) in rows, self.page(of=admin.session_id) in rows) == (True, False)
+            assert "Firefox 145 on Windows" in other.see(self.page(of=mine))
+            assert "moon-teapot" not in other.see(self.page(of=mine))
+            assert other.submit(f"{LIVE_SESSIONS}{mine}/end/", post="yes").status_code == 403
+            assert visitor.items == 2
+
+    def test_a_customers_own_page_says_where_they_are_signed_in(self, visitor: Visitor, other: Visitor) -> None:
+        """The page of a user in the admin leads to their sessions, and to the end of all of them."""
+        other.work()
+        found = re.search(r'href="(/admin/auth/user/\d+/change/)[^"]*">customer<', other.see("/admin/auth/user/"))
+        assert found
+        links = re.findall(rf'href="({LIVE_SESSIONS}[^"]*user=[^"]+)"', other.see(found[1]))
+        shown, to_end = (other.see(unescape(link)) for link in links)
+        assert self.page(of=visitor.session_id) in shown
+        assert "Whoever is in it" in to_end or "Everybody in them" in to_end
+
+
 class TestSigningOut:
     def test_nothing_is_left(self, visitor: Visitor) -> None:
         """Signing out takes all of our cookies and the cart, and the old cookies open nothing any more."""
@@ -789,11 +850,12 @@ class TestDemo:
 
         assert (first.returncode, first.stderr) == (0, "")
         assert first.stdout == second.stdout
-        for path in ("/", "/sign-in/", "/account/devices/", "/api/", "/admin/"):
+        for path in ("/", "/sign-in/", "/account/devices/", "/api/", "/admin/", LIVE_SESSIONS):
             assert f" http://127.0.0.1:9999{path}\n" in first.stdout
         for said in (
             "demo-customer",
             "demo-admin",
+            "demo-support",
             "db.sqlite3",
             "typed_sessions list",
             "typed_sessions reap --forever",

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple, NoReturn
 
 from django.conf import settings
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.urls import reverse
@@ -26,6 +26,7 @@ class Account(NamedTuple):
     password: str
     group: str
     fields: dict[str, str | bool]
+    permissions: tuple[str, ...] = ()
 
 
 # Known to everybody who reads this: the command is for a demonstration, and serves this machine unless told otherwise.
@@ -48,11 +49,19 @@ ACCOUNTS = (
             "is_superuser": True,
         },
     ),
+    # Sees who is there, and neither what is in a session nor those of the administrator, and ends none.
+    Account(
+        username="support",
+        password="demo-support",
+        group="staff",
+        fields={"first_name": "Sam", "last_name": "Bisque", "email": "sam@example.com", "is_staff": True},
+        permissions=("view_livesession", "view_user"),
+    ),
 )
 
 
 class Command(BaseCommand):
-    help = "Prepares the sample shop (database, a customer, an administrator) and serves it."
+    help = "Prepares the sample shop (database, a customer, two members of staff) and serves it."
     # None before ours: what is wrong with Redis is said in one line first.
     requires_system_checks = ()
 
@@ -88,6 +97,7 @@ class Command(BaseCommand):
             "My devices": "devices",
             "API": "api",
             "Django admin": "admin:index",
+            "Live sessions": "admin:typed_sessions_livesession_changelist",
         }
         title, label = self.style.SUCCESS, self.style.MIGRATE_LABEL
         lines = [title("The shop is ready."), ""]
@@ -188,3 +198,4 @@ def prepare(account: Account) -> None:
         user.set_password(account.password)
         user.save()
     user.groups.add(Group.objects.get_or_create(name=account.group)[0])
+    user.user_permissions.add(*Permission.objects.filter(codename__in=account.permissions))
