@@ -20,7 +20,7 @@ from tests.servers.process import new_path, wait_until
 from tests.servers.redis import RedisServer
 from tests.servers.sentinel import SERVICE, RedisSentinel
 from tests.stores.conftest import MakeStore, StoreAt
-from tests.stores.tools import LossyProxy, OwnTime, clients, commands, keys
+from tests.stores.tools import NAMES, LossyProxy, OwnTime, clients, commands, index_of, is_tally, keys
 from typed_sessions import EndReason, clock, urn
 from typed_sessions.exceptions import StoreUnavailable
 from typed_sessions.formats import FORMATS, Format
@@ -30,6 +30,7 @@ from typed_sessions.stores.async_redis import WAIT
 from typed_sessions.stores.base import Store
 from typed_sessions.stores.record import FORMAT, GRACE, LINGER, TOMBSTONE_LIFE, Record, Tombstone
 from typed_sessions.stores.redis import RedisStore
+from typed_sessions.stores.statistics import Sample
 from typed_sessions.testing.stores import (
     DAY,
     AsyncVerbs,
@@ -46,8 +47,6 @@ from typed_sessions.testing.stores import (
 
 if TYPE_CHECKING:
     from pytest_django import Settings
-
-INDEX = {urn("by-seen"), urn("by-expiry")}
 
 
 @pytest.fixture
@@ -72,9 +71,13 @@ def every_verb(store: Store) -> Iterator[str]:
     yield "replace"
     store.end(record.id, EndReason.LOGGED_OUT, clock.now())
     yield "end"
-    created(store, new_record(store, expires=clock.now() - GRACE - 1))
+    created(store, full_record(store, expires=clock.now() - GRACE - 1))
+    store.settle(store.claim_overdue(clock.now(), 10, 60).claims, clock.now())
+    yield "settle"
     store.clear_expired(clock.now())
     yield "clear_expired"
+    store.keep_sample(Sample(clock.now(), 1, 0, 1))
+    yield "keep_sample"
 
 
 def writes(store: Store) -> dict[str, Callable[[], object]]:
@@ -95,7 +98,11 @@ def reads(store: Store) -> dict[str, Callable[[], object]]:
         "load": lambda: store.load(record.id),
         "newest": lambda: store.newest(clock.now(), 10),
         "of_user": lambda: store.of_user("7", clock.now()),
+        "at_address": lambda: store.at_address("192.0.2.7", clock.now(), 10),
         "count": lambda: store.count(clock.now()),
+        "count_by_user": lambda: store.count_by_user(clock.now()),
+        "tally": lambda: store.tally(clock.now()),
+        "samples": lambda: store.samples(0),
         "clear_expired": lambda: store.clear_expired(clock.now()),
     }
 
@@ -106,7 +113,17 @@ def reads(store: Store) -> dict[str, Callable[[], object]]:
 def test_key_is_the_urn(store: Store, valkey: RedisServer) -> None:
     """A record lies under its URN and nothing before it, as JSON that a person can read."""
     record = created(store, full_record(store))
-    assert set(keys(valkey)) == {f"urn:iauthsession:{record.id}", *INDEX, "urn:iauthsession:by-user:7"}
+    lists = "urn:iauthsession:{lists}:"
+    assert {key for key in keys(valkey) if not is_tally(key)} == {
+        f"urn:iauthsession:{record.id}",
+        f"{lists}by-seen:perm-user",
+        f"{lists}by-expiry:perm-user",
+        "urn:iauthsession:by-user:7",
+        "urn:iauthsession:by-address:192.0.2.7",
+        "urn:iauthsession:by-address:2001:db8::7",
+    }
+    [tally] = filter(is_tally, keys(valkey))
+    assert tally in (f"{lists}tally:{hour}" for hour in (record.created // 3600, clock.now() // 3600))
     value = json.loads(valkey.run("GET", f"urn:iauthsession:{record.id}"))
     assert value["id"] == record.id
     assert value["user"] == "7"
@@ -118,7 +135,9 @@ def test_s75_prefix_goes_in_front_of_every_key(make_store: MakeStore, valkey: Re
     """Two applications on one server, one with a KEY_PREFIX, do not see each other's sessions."""
     shop, other = make_store("prefixed"), make_store("valkey")
     record = created(shop, full_record(shop))
-    assert set(keys(valkey)) == {f"shop:{key}" for key in (urn(record.id), *INDEX, urn("by-user:7"))}
+    found = {key.removeprefix("shop:") for key in keys(valkey)}
+    assert {key for key in found if not is_tally(key)} == {urn(record.id), *index_of(record)}
+    assert all(key.startswith("shop:") for key in keys(valkey))
     assert shop.load(record.id) == record
     assert other.load(record.id) is None
     assert other.end(record.id, EndReason.LOGGED_OUT, clock.now()) is None
@@ -175,11 +194,12 @@ def next_touch(record: Record) -> Record:
 
 def test_index_outlives_every_record_in_it(store: Store, valkey: RedisServer) -> None:
     """A short session does not shorten the life of an index that holds a long one."""
-    created(store, new_record(store, user="7", expires=clock.now() + 60 * DAY))
-    created(store, new_record(store, user="7", expires=clock.now() + 60))
-    for key in INDEX:
+    record = created(store, full_record(store, expires=clock.now() + 60 * DAY))
+    created(store, full_record(store, expires=clock.now() + 60))
+    for key in NAMES.lists_of(record):
         assert _about(keys(valkey)[key], 60 * DAY + LINGER)
-    assert _about(keys(valkey)[urn("by-user:7")], 60 * DAY)  # what is over is not listed
+    for key in NAMES.owners_of(record):
+        assert _about(keys(valkey)[key], 60 * DAY)  # what is over is not listed
 
 
 # Commands
@@ -188,8 +208,8 @@ def test_index_outlives_every_record_in_it(store: Store, valkey: RedisServer) ->
 def test_verb_is_one_command_with_its_index(verbs: Store, valkey: RedisServer) -> None:
     """On one node every verb is one round trip."""
     list(every_verb(verbs))
-    verbs.newest(clock.now(), 10)
-    verbs.of_user("7", clock.now())
+    for read in reads(verbs).values():
+        read()
     record, other = created(verbs, new_record(verbs)), full_record(verbs)
     steps: list[tuple[str, Callable[[], object]]] = [
         ("GET", lambda: verbs.load(record.id)),
@@ -202,13 +222,16 @@ def test_verb_is_one_command_with_its_index(verbs: Store, valkey: RedisServer) -
         ("EVALSHA", lambda: verbs.end(record.id, EndReason.LOGGED_OUT, clock.now(), "7")),
         ("EVALSHA", lambda: verbs.newest(clock.now(), 10)),
         ("EVALSHA", lambda: verbs.of_user("7", clock.now())),
-        ("ZCOUNT", lambda: verbs.count(clock.now())),
-        ("ZRANGEBYSCORE", lambda: verbs.clear_expired(clock.now())),
+        ("EVALSHA", lambda: verbs.count(clock.now())),
+        ("EVALSHA", lambda: verbs.count_by_user(clock.now())),
+        ("EVALSHA", lambda: verbs.clear_expired(clock.now())),
+        ("EVALSHA", lambda: verbs.keep_sample(Sample(clock.now(), 1, 0, 1))),
+        ("ZRANGEBYSCORE", lambda: verbs.samples(0)),
     ]
-    for command, step in steps:
+    for number, (command, step) in enumerate(steps):
         with commands(valkey) as seen:
             step()
-        assert seen == [command]
+        assert (number, seen) == (number, [command])
 
 
 def test_s74_no_verb_looks_through_the_keys(verbs: Store, valkey: RedisServer) -> None:
@@ -242,7 +265,7 @@ def test_s76_least_privileges_are_enough(store_at: StoreAt, valkey: RedisServer)
         store = store_at(f"unix://sessions:secret@{valkey.home}/redis.sock?db=0")
         for step in (*writes(store).values(), *reads(store).values()):
             step()
-        assert list(every_verb(store))[-1] == "clear_expired"
+        assert list(every_verb(store))[-1] == "keep_sample"
     finally:
         valkey.run("ACL", "DELUSER", "sessions")
 
@@ -266,7 +289,7 @@ def test_r14_index_vanishes_with_the_sessions(store: Store, valkey: RedisServer)
     records = [created(store, new_record(store, user=user)) for user in (None, "7", "8")]
     for record in records:
         store.end(record.id, EndReason.LOGGED_OUT, clock.now())
-    assert set(keys(valkey)) == {urn(record.id) for record in records}
+    assert {key for key in keys(valkey) if not is_tally(key)} == {urn(record.id) for record in records}
 
 
 def test_r14_dead_entries_are_swept_in_batches(
@@ -280,8 +303,8 @@ def test_r14_dead_entries_are_swept_in_batches(
         created(verbs, new_record(verbs, expires=now - LINGER - 1 - age))
     with commands(valkey) as seen:
         assert verbs.clear_expired(now) == 5
-    assert seen.count("ZRANGEBYSCORE") == 4
-    for key in INDEX:
+    assert seen == ["EVALSHA"] * 4
+    for key in NAMES.lists_of(live[0]):
         members = valkey.run("ZRANGE", key, 0, -1)
         assert sorted(member.decode() for member in members) == sorted(record.id for record in live)
 
@@ -301,7 +324,7 @@ def test_r14_dead_entries_of_a_user_go_with_the_next_sign_in(verbs: Store, valke
 def test_r14_lost_index_is_written_again(verbs: Store, valkey: RedisServer) -> None:
     """The next use of a session puts it back into an index that was lost."""
     touched, kept = (created(verbs, new_record(verbs, user="7")) for _ in range(2))
-    valkey.run("DEL", *INDEX, urn("by-user:7"))
+    valkey.run("DEL", *index_of(touched))
     verbs.touch(touched, touched.seen + 60, touched.expires + 60)
     verbs.save(next_save(kept, seen=kept.seen + 60, expires=kept.expires + 60), kept)
     assert set(verbs.newest(clock.now(), 10)) == set(verbs.of_user("7", clock.now())) == {touched.id, kept.id}

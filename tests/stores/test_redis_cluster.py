@@ -13,7 +13,7 @@ from django_redis import get_redis_connection
 from tests.servers.cluster import RedisCluster
 from tests.servers.redis import RedisServer
 from tests.stores.conftest import MakeStore, StoreAt
-from tests.stores.tools import keys
+from tests.stores.tools import NAMES, index_keys, index_of, is_tally, keys
 from typed_sessions import EndReason, clock, urn
 from typed_sessions.exceptions import StoreUnavailable
 from typed_sessions.redis_cluster import ClusterConnectionFactory
@@ -68,11 +68,14 @@ def _elsewhere(cluster: RedisCluster, base: Record) -> Record:
 
 
 def test_records_and_index_are_spread(verbs: Store, redis_cluster: RedisCluster) -> None:
-    """Records lie on all nodes, and the index where its own keys belong."""
-    for _ in range(12):
-        created(verbs, new_record(verbs, user="7"))
-    assert all(any("by-" not in key for key in keys(node)) for node in redis_cluster.nodes)
-    assert sum(len(keys(node)) for node in redis_cluster.nodes) == 15
+    """Records lie on all nodes, the lists of all sessions on one, and those of users and addresses on theirs."""
+    records = [created(verbs, full_record(verbs, user="7")) for _ in range(12)]
+    assert all(any(not NAMES.is_own(key) for key in keys(node)) for node in redis_cluster.nodes)
+    assert len(records) == sum(not NAMES.is_own(key) for node in redis_cluster.nodes for key in keys(node))
+    index = [key for node in redis_cluster.nodes for key in index_keys(node)]
+    assert sorted(index) == sorted(index_of(records[0]))
+    lists = {node for node in redis_cluster.nodes for key in keys(node) if key in NAMES.lists or is_tally(key)}
+    assert len(lists) == 1
     assert verbs.count(clock.now()) == len(verbs.of_user("7", clock.now())) == len(verbs.newest(clock.now(), 50)) == 12
 
 

@@ -9,10 +9,17 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from tests.servers.redis import RedisServer
+from typed_sessions import clock
+from typed_sessions.stores.base import Store
+from typed_sessions.stores.record import Record
+from typed_sessions.stores.redis_keys import RedisKeys
+from typed_sessions.testing.stores import created, new_record
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+NAMES = RedisKeys("")
+"""The keys of a store whose cache has no KEY_PREFIX."""
 _HANDSHAKE = frozenset({"HELLO", "CLIENT", "AUTH", "SELECT", "CLUSTER", "COMMAND", "INFO", "PING"})
 
 
@@ -46,6 +53,27 @@ def keys(server: RedisServer) -> dict[str, int]:
     """Every key of the server and the seconds that it has to live; -1 if it lives for ever."""
     client = server.client()
     return {key.decode(): int(client.ttl(key)) for key in client.scan_iter(count=1000)}
+
+
+def index_of(record: Record) -> set[str]:
+    """The keys by which a session is found, without a KEY_PREFIX: two lists, and those of its user and addresses."""
+    return {*NAMES.lists_of(record), *NAMES.owners_of(record)}
+
+
+def index_keys(server: RedisServer) -> set[str]:
+    """What the server has of those keys, of whatever sessions."""
+    return {key for key in keys(server) if NAMES.is_own(key)} - {key for key in keys(server) if is_tally(key)}
+
+
+def is_tally(key: str) -> bool:
+    return key.startswith(NAMES.tally(0)[:-1])
+
+
+def listed(store: Store, number: int, **changes: Any) -> list[str]:
+    """The ids of as many new sessions, the one last used first; three of them in every second."""
+    now = clock.now()
+    records = [created(store, new_record(store, seen=now - 10 - n // 3, **changes)) for n in range(number)]
+    return [record.id for record in sorted(records, key=lambda record: (record.seen, record.id), reverse=True)]
 
 
 def clients(server: RedisServer) -> int:

@@ -33,6 +33,8 @@ from ..states import EndReason, SessionMode
 from ..stores import wire
 from ..stores.base import Claim, Conflict, Gone, Outcome, Overdue, Saved, Store
 from ..stores.record import FORMAT, GRACE, LINGER, TOMBSTONE_LIFE, Client, Lease, Record, Tombstone, new_nonce
+from ..stores.selection import EVERYTHING, Selection
+from ..stores.statistics import Sample, Tally
 
 T = TypeVar("T")
 
@@ -194,8 +196,8 @@ class AsyncVerbs(Store):
     def time(self) -> int | None:
         return self._ask(self._store.atime)
 
-    def newest(self, now: int, limit: int, offset: int = 0) -> Sequence[str]:
-        return self._ask(self._store.anewest, now, limit, offset)
+    def newest(self, now: int, limit: int, offset: int = 0, selection: Selection = EVERYTHING) -> Sequence[str]:
+        return self._ask(self._store.anewest, now, limit, offset, selection)
 
     def load_many(self, session_ids: Sequence[str]) -> Sequence[Record]:
         return self._ask(self._store.aload_many, session_ids)
@@ -203,8 +205,23 @@ class AsyncVerbs(Store):
     def of_user(self, user: str, now: int) -> Sequence[str]:
         return self._ask(self._store.aof_user, user, now)
 
-    def count(self, now: int) -> int:
-        return self._ask(self._store.acount, now)
+    def at_address(self, address: str, now: int, limit: int) -> Sequence[str]:
+        return self._ask(self._store.aat_address, address, now, limit)
+
+    def count(self, now: int, selection: Selection = EVERYTHING) -> int:
+        return self._ask(self._store.acount, now, selection)
+
+    def count_by_user(self, now: int) -> tuple[int, int]:
+        return self._ask(self._store.acount_by_user, now)
+
+    def tally(self, now: int) -> Tally:
+        return self._ask(self._store.atally, now)
+
+    def keep_sample(self, sample: Sample) -> bool:
+        return self._ask(self._store.akeep_sample, sample)
+
+    def samples(self, since: int) -> Sequence[Sample]:
+        return self._ask(self._store.asamples, since)
 
 
 class StoreContract:
