@@ -247,8 +247,8 @@ def _description(found: Sequence[Point], rows: Sequence[Row]) -> str:
     order = sorted(range(len(found)), key=lambda number: found[number].live)
     least, most, last = rows[order[0]], rows[order[-1]], rows[-1]
     return _(
-        "From %(begin)s to %(end)s. Most live sessions: %(most)s, at %(most_at)s. Fewest: %(least)s, at %(least_at)s. "
-        "Last: %(last)s, of which %(signed_in)s signed in."
+        "From %(begin)s to %(end)s: %(last)s live sessions at the end, %(signed_in)s of them signed in; "
+        "at most %(most)s (%(most_at)s), at least %(least)s (%(least_at)s)."
     ) % {
         "begin": rows[0].time,
         "end": last.time,

@@ -220,7 +220,8 @@
         const hasSelected = !selection.isCollapsed && selection.containsNode(form, true);
         const hasTicked = form.querySelector("input[type=checkbox]:checked") !== null;
         const isPointedAt = performance.now() - movedAt < STILL;
-        return !(hasTicked || hasSelected || isPointedAt || form.contains(document.activeElement));
+        const isReadByKeyboard = form.querySelector(":focus-visible") !== null;
+        return !(hasTicked || hasSelected || isPointedAt || isReadByKeyboard);
     }
 
     /* Whether all went well. */
@@ -242,6 +243,7 @@
     }
 
     function swapList(form, fresh, page) {
+        const clicked = form.contains(document.activeElement) ? document.activeElement : null;
         if (shape(form) === shape(fresh)) {
             const [table, freshTable] = [form, fresh].map((one) => one.querySelector("#result_list"));
             const [counter, freshCounter] = [form, fresh].map((one) => one.querySelector(".action-counter"));
@@ -261,9 +263,12 @@
         }
         for (const part of [".paginator", ".dataTables_info", ".pagination", "#changelist-search .quiet"]) {
             const old = document.querySelector(part);
-            if (!old?.contains(document.activeElement)) {
+            if (!old?.contains(document.activeElement)) { // who is about to turn the page
                 fill(old, page.querySelector(part));
             }
+        }
+        if (clicked && !clicked.isConnected && clicked.value) {
+            form.querySelector(`input[value="${CSS.escape(clicked.value)}"]`)?.focus({ preventScroll: true });
         }
     }
 
