@@ -59,6 +59,8 @@ _OWNER = 8
 """Characters of the id that a row has besides its key."""
 _NEW = tuple(reason.value for reason in EndReason if reason is not EndReason.ROTATED)
 """Why rows have ended that go on under no other id."""
+_NOT_ENDED = Q(end_reason__lte="")
+"""As ``end_reason=""``, by which SQLite, and a database without statistics, prefers the index that begins with it."""
 _SWEEP = 1000
 """Rows removed by one statement."""
 
@@ -253,8 +255,7 @@ class DatabaseStore(Store):
             found = [
                 row
                 for column in ("address", "last_address")
-                for row in self._live(now)
-                .filter(**{column: address})
+                for row in self._rows.filter(_NOT_ENDED, expires__gt=now, **{column: address})
                 .order_by("-seen")
                 .values_list("seen", "pk")[:limit]
             ]
@@ -320,9 +321,7 @@ class DatabaseStore(Store):
         return self._rows.filter(expires__gt=now, end_reason="")
 
     def _selected(self, now: int, selection: Selection) -> QuerySet[StoredSession]:
-        # What is equal to something draws SQLite, and databases without statistics, to an index of another order.
-        is_live = Q(end_reason="") if selection.by == "seen" else Q(end_reason__lte="")
-        rows = self._rows.filter(is_live, expires__gt=now)
+        rows = self._live(now) if selection.by == "seen" else self._rows.filter(_NOT_ENDED, expires__gt=now)
         if selection.mode is not None:
             rows = rows.filter(mode=selection.mode.value)
         if selection.signed_in is not None:
