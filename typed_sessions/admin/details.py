@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
@@ -12,6 +13,7 @@ from django.http import HttpRequest
 from django.template.defaultfilters import filesizeformat
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 OTHERS: Final = 20
 """Other sessions of the user that the page lists."""
 
+_ID: Final = re.compile(r"[\w-]{40}")
+"""Also a token, where ``HASH_IDS=False`` makes ids of them."""
+
 _FACTS: Final = ("identifier", "of_user", "state", "kind", "stored_as", "size")
 _TIMES: Final = ("created_at", "signed_in_at", "seen_at", "saved_at", "expires_at", "ends_at")
 _USES: Final = ("first_use", "last_use")
@@ -57,7 +62,7 @@ class DetailsMixin(PermissionsMixin):
 
     @admin.display(description=gettext_lazy("id"))
     def identifier(self, obj: LiveSession) -> SafeString:
-        code = format_html('<code class="tys-id">{}</code>', tokens.urn(obj.pk))
+        code = format_html('<code class="tys-id">{}</code> <code class="tys-id">{}</code>', obj.pk, tokens.urn(obj.pk))
         if obj.pk != obj.viewer.own_id:
             return code
         return format_html('{} <span class="tys-you">{}</span>', code, _("this is you"))
@@ -90,8 +95,10 @@ class DetailsMixin(PermissionsMixin):
 
     @admin.display(description=gettext_lazy("size"))
     def size(self, obj: LiveSession) -> str:
-        saves = ngettext("saved %(count)s time", "saved %(count)s times", obj.record.revision)
-        return f"{filesizeformat(len(wire.encode(obj.record)))}, {saves % {'count': obj.record.revision}}"
+        count = obj.record.revision
+        saves = ngettext("%(size)s, saved %(count)s time", "%(size)s, saved %(count)s times", count)
+        size = filesizeformat(len(wire.encode(obj.record)))
+        return saves % {"size": size, "count": number_format(count, force_grouping=True)}
 
     @admin.display(description=gettext_lazy("created"))
     def created_at(self, obj: LiveSession) -> SafeString | str:
@@ -176,7 +183,8 @@ class DetailsMixin(PermissionsMixin):
 
     @admin.display(description=gettext_lazy("problem"))
     def unreadable(self, obj: LiveSession) -> str:
-        return _("There is a record, and it cannot be read: %(problem)s") % {"problem": obj.problem}
+        problem = _ID.sub("…", obj.problem.partition(": ")[2] or obj.problem)
+        return _("There is a record, and it cannot be read: %(problem)s") % {"problem": problem}
 
     def _use(self, address: str, agent: str) -> SafeString | str:
         if not address and not agent:
@@ -245,9 +253,9 @@ def _payload(obj: LiveSession) -> Sequence[str]:
 
 def _contents(obj: LiveSession) -> Contents:
     """Read once for each page."""
-    found: Contents | None = obj.__dict__.get("_contents")
-    if found is None:
-        found = obj.__dict__["_contents"] = contents_of(obj.record)
+    kept = vars(obj)
+    found: Contents = kept.get("_contents") or contents_of(obj.record)
+    kept["_contents"] = found
     return found
 
 
