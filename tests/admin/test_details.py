@@ -13,8 +13,9 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib import admin
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import RequestFactory
-from django.test.utils import modify_settings
+from django.test.utils import CaptureQueriesContext, modify_settings
 from django_redis import get_redis_connection
 
 from tests.admin.conftest import ADDRESS, FIREFOX, LIST, Begin, Desk, few, ids
@@ -28,7 +29,7 @@ from typed_sessions.exceptions import StoreUnavailable
 from typed_sessions.models import LiveSession
 from typed_sessions.stores import wire
 from typed_sessions.stores.record import Client, Lease
-from typed_sessions.testing.engines import Clock
+from typed_sessions.testing.engines import Clock, Verbs
 from typed_sessions.testing.stores import fields
 
 if TYPE_CHECKING:
@@ -281,9 +282,9 @@ def test_what_this_release_does_not_understand(
 def test_contents_that_are_none(desk: AtDesk, begin: Begin, root: User, wallet: Callable[..., dict[str, Any]]) -> None:
     """A session whose fields or bag are damaged has a page, which says so."""
     record = begin(**wallet())
-    connection, key = get_redis_connection(django_settings.SESSION_CACHE_ALIAS), tokens.urn(record.id)
-    whole: Any = connection.get(key)
-    connection.set(key, whole.replace(b'"data":{}', b'"data":[1]').replace(b'"bag":{}', b'"bag":[2]'), keepttl=True)
+    redis, key = get_redis_connection(django_settings.SESSION_CACHE_ALIAS), tokens.urn(record.id)
+    whole: Any = redis.get(key)
+    redis.set(key, whole.replace(b'"data":{}', b'"data":[1]').replace(b'"bag":{}', b'"bag":[2]'), keepttl=True)
     found = page(desk(root), record.id)
     assert [part in said(found, "trouble") for part in ("Wallet", "session")] == [True, True]
     assert said(found, "bag_shown") == "empty"
@@ -438,3 +439,19 @@ def test_themes_and_sites(desk: AtDesk, begin: Begin, root: User, user: User, th
     assert f"/office/typed_sessions/livesession/{other.id}/change/" in found.text
     assert "/admin/typed_sessions" not in found.text
     assert found.text.count('class="tys-fields"') == 2  # fields and bag
+
+
+def test_budget(desk: AtDesk, begin: Begin, root: User, user: User, verbs: Verbs) -> None:
+    """A page asks the store for the session and for the others of its user, and the database for the reader, and for
+    the user twice, however many sessions the user has.
+    """
+    record, *_ = [begin(user, ago=number) for number in range(10)]
+    at = desk(root)
+    page(at, record.id)
+    verbs.take()
+    with CaptureQueriesContext(connection) as captured:
+        page(at, record.id)
+    assert verbs.take() == ["load", "load", "of_user", "load_many"]
+    assert sum('FROM "auth_user"' in query["sql"] for query in captured) == 3
+    others = [query["sql"] for query in captured if "typed_sessions_" not in query["sql"]]
+    assert len(others) == 3
