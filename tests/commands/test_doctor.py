@@ -16,8 +16,9 @@ from django_redis import get_redis_connection
 from tests.commands.conftest import REDIS, Foreign, Run, damage
 from tests.engines.rows import UseEngine, rows
 from tests.servers.redis import RedisServer
+from tests.stores.tools import NAMES, index_of
 from tests.web.browser import Browser
-from typed_sessions import conf, live_sessions, tokens
+from typed_sessions import clock, conf, live_sessions, tokens
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.doctor import Finding, Level, examination, worst
 from typed_sessions.management import site
@@ -26,6 +27,7 @@ from typed_sessions.states import EndReason
 from typed_sessions.stores import redis_inspection, wire
 from typed_sessions.stores.record import LINGER, TOMBSTONE_LIFE
 from typed_sessions.stores.redis_inspection import RedisInspection
+from typed_sessions.stores.statistics import Sample
 from typed_sessions.testing.engines import Clock
 from typed_sessions.testing.stores import full_record, new_record
 
@@ -289,25 +291,29 @@ class TestRedis:
     def test_r09_keys_that_live_for_ever(self, run: Run, engine: type[SessionStore], client: Any, clock: Clock) -> None:
         """Every key without a time to live is found, and is given the one that it should have, if it is one of ours."""
         ids = store_some(engine)
-        names = [*ids, "by-seen", "by-expiry", "by-user:7", "something"]
+        assert engine().store.keep_sample(Sample(clock.now, 3, 2, 4))
         (ended,) = [name for name in _ids(client) if name not in ids]
+        index, tally = index_of(full_record(engine().store)), NAMES.tally(clock.now // 3600)
+        names = [key.decode() for key in client.scan_iter()]
+        assert {*index, tally, NAMES.samples} < set(names)
         client.set(tokens.urn("something"), "else")
-        for name in [*names, ended]:
-            client.persist(tokens.urn(name))
+        for name in [*names, tokens.urn("something")]:
+            client.persist(name)
         told = troubles(run)
         assert list(told) == ["time_to_live"]
-        assert told["time_to_live"][1].startswith("live for ever: 8 keys (")
+        assert told["time_to_live"][1].startswith(f"live for ever: {len(names) + 1} keys (")
         assert "--repair" in told["time_to_live"][2]
         level, said, _ = found(run, "--repair", code=1)["time_to_live"]
-        assert (level, said[:21], said[-10:]) == ("warning", "live for ever: 8 keys", "; 7 mended")
+        assert (level, said.partition(" (")[0]) == ("warning", f"live for ever: {len(names) + 1} keys")
+        assert said.endswith(f"; {len(names)} mended")
         assert client.ttl(tokens.urn("something")) == -1  # somebody else's, who knows what it is for
         client.delete(tokens.urn("something"))
         assert found(run)["time_to_live"][:2] == ["ok", "every key has a time to live"]
         longest = conf.settings().perm_seconds + LINGER
         assert client.ttl(tokens.urn(ids[0])) == pytest.approx(14 * 86_400 + LINGER, abs=5)
         assert client.ttl(tokens.urn(ended)) == pytest.approx(TOMBSTONE_LIFE, abs=5)
-        for name in ("by-seen", "by-expiry", "by-user:7"):
-            assert longest - 5 <= client.ttl(tokens.urn(name)) <= longest + 14 * 86_400
+        for name in (*index, tally, NAMES.samples):
+            assert longest - 5 <= client.ttl(name) <= longest + 14 * 86_400
 
     @on_redis
     def test_unreadable_keys_are_left(self, run: Run, engine: type[SessionStore], client: Any) -> None:
@@ -331,9 +337,10 @@ class TestRedis:
         gone, ended, *_ = store_some(engine)
         client.delete(tokens.urn(gone))
         client.set(tokens.urn(ended), client.get(tokens.urn(_tombstone(client))), ex=100)
-        client.zadd(tokens.urn("claimed"), {"1" * 40: 1})
-        client.zadd(tokens.urn("by-seen"), {"2" * 40: 1})
-        client.expire(tokens.urn("claimed"), 100)
+        by_seen, by_expiry = NAMES.lists_of(new_record(engine().store))
+        client.zadd(NAMES.claimed, {"1" * 40: 1})
+        client.zadd(by_seen, {"2" * 40: 1})
+        client.expire(NAMES.claimed, 100)
         told = troubles(run)
         assert list(told) == ["index"]
         # Of each session three, by use, by expiry and by user, a claim, and one by use alone.
@@ -341,7 +348,7 @@ class TestRedis:
         assert told["index"][1].endswith(" …)")
         assert troubles(run, "--repair") == {}
         assert found(run)["index"][1] == "2 entries for 1 record"
-        assert client.zcard(tokens.urn("by-expiry")) == 1
+        assert [client.zcard(key) for key in (by_seen, by_expiry)] == [1, 1]
 
     @on_redis
     def test_places_that_are_kept(self, run: Run, engine: type[SessionStore], clock: Clock) -> None:
@@ -355,9 +362,9 @@ class TestRedis:
     def test_r14_records_that_are_not_indexed(self, run: Run, engine: type[SessionStore], client: Any) -> None:
         """Records that have lost an entry of the index are found, and get it back."""
         by_seen, _, by_expiry = store_some(engine)
-        client.zrem(tokens.urn("by-seen"), by_seen)
-        client.delete(tokens.urn("by-user:8"))
-        client.zrem(tokens.urn("by-expiry"), by_expiry)
+        client.zrem(NAMES.lists_of(full_record(engine().store))[0], by_seen)
+        client.delete(NAMES.user("8"))
+        client.zrem(NAMES.lists_of(new_record(engine().store))[1], by_expiry)
         told = troubles(run)
         assert list(told) == ["index"]
         assert told["index"][1].startswith("not in the index, and so not listed: 3 records (")
@@ -367,6 +374,18 @@ class TestRedis:
         assert live_sessions.count_for("8") == 1
         assert live_sessions.count() == 3
         assert len(live_sessions.recent()) == 3
+
+    @on_redis
+    def test_r14_addresses_that_are_not_indexed(self, run: Run, engine: type[SessionStore], client: Any) -> None:
+        """Records that are not found by an address of theirs are told of, and are found again."""
+        first, second, _ = store_some(engine)
+        address = "2001:db8::7"
+        client.zrem(NAMES.addresses + address, first)
+        told = troubles(run)
+        assert list(told) == ["index"]
+        assert told["index"][1] == f"not in the index, and so not listed: 1 record ({first})"
+        assert troubles(run, "--repair") == {}
+        assert set(engine().store.at_address(address, clock.now(), 10)) == {first, second}
 
     @on_redis
     def test_overdue_and_claimed(self, run: Run, engine: type[SessionStore], client: Any, clock: Clock) -> None:
@@ -382,9 +401,10 @@ class TestRedis:
         """Of a session that has expired only the entry counts by which a reaper finds it."""
         first, *_ = store_some(engine)
         clock.advance(14 * 86_400 + 60)
-        client.delete(tokens.urn("by-seen"), tokens.urn("by-user:7"))
+        by_seen, by_expiry = NAMES.lists_of(record := full_record(engine().store))
+        client.delete(by_seen, *NAMES.owners_of(record))
         assert troubles(run) == {}
-        client.zrem(tokens.urn("by-expiry"), first)
+        client.zrem(by_expiry, first)
         assert found(run)["index"][1].startswith("not in the index, and so not listed: 1 record (")
         assert troubles(run, "--repair") == {}
         assert live_sessions.reap().ended == 3
@@ -433,7 +453,7 @@ class TestRedis:
             assert store.create(record)
             client.set(f"other-{record.id}", "else", ex=100)
         for record in records[:150]:
-            client.zrem(tokens.urn("by-seen"), record.id)
+            client.zrem(NAMES.lists_of(record)[0], record.id)
         for record in records[-100:]:
             client.delete(tokens.urn(record.id))
         assert troubles(run, "--repair") == {}
@@ -568,11 +588,11 @@ class TestServer:
     def test_s76_no_mending(self, run: Run, restrict: Callable[..., None], valkey: RedisServer) -> None:
         """What could not be mended is told as such, and does not stay in the way of the rest."""
         store = site.store()
-        store.create(new_record(store))
+        store.create(record := new_record(store))
         restrict("+@all", "-@dangerous", "-expire", "-zrem")
-        for name in ("by-seen", "by-expiry"):
-            valkey.run("PERSIST", tokens.urn(name))
-            valkey.run("ZADD", tokens.urn(name), 1, "0" * 40)
+        for key in NAMES.lists_of(record):
+            valkey.run("PERSIST", key)
+            valkey.run("ZADD", key, 1, "0" * 40)
         told = found(run, "--repair", code=1)
         assert told["time_to_live"][1].endswith("; 0 mended")
         assert told["index"][1] == f"lead to no record: 2 index entries ({'0' * 40}, {'0' * 40}); 0 mended"

@@ -156,7 +156,7 @@ def test_unknown(run: Run) -> None:
     said = run("show", UNKNOWN)
     assert (said.code, said.out) == (1, "")
     assert said.err == "There is no session with the id '00000000…', and none that ended a short while ago."
-    for text in ("x", "☃", "by-seen", "", UNKNOWN.upper() + "A"):
+    for text in ("x", "☃", "{lists}:samples", "", UNKNOWN.upper() + "A"):
         said = run("show", text)
         assert said.code == 2
         assert "is no id of a session" in said.err

@@ -14,7 +14,7 @@ from django_redis import get_redis_connection
 from tests.life.conftest import few, on
 from tests.life.ears import EVENTS, HOOK, SIGNAL, Ears
 from tests.life.site import DAY, Site, id_of
-from tests.web.stored import raw_records, spoil
+from tests.web.stored import spoil, what_stays
 from typed_sessions import EndReason, urn
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.stores.record import GRACE
@@ -298,7 +298,7 @@ def test_r14_nothing_is_left(site: Site, clock: Clock, engine: type[SessionStore
         site.visitor()
     beyond(clock, PERM)
     assert site.reap() == (6, 0)
-    assert [one for one in raw_records(engine) if b"by-user" not in one[0]] == []
+    assert what_stays(engine) == []
 
 
 @on_redis

@@ -65,7 +65,7 @@ def test_s61_number_is_what_was_ended(site: Site, engine: type[SessionStore], ot
     browsers = [site.signed_in() for _ in range(3)]
     theirs = [site.signed_in(other_user) for _ in range(2)]
     assert site.live.end(id_of(browsers[0])) is True
-    for text in (id_of(browsers[0]), browsers[1].token, id_of(browsers[1])[:-1], "by-seen"):
+    for text in (id_of(browsers[0]), browsers[1].token, id_of(browsers[1])[:-1], "{lists}:samples"):
         assert site.live.end(text) is False
     assert live_sessions.count() == 4
     assert site.live.end_for_user(site.user) == 2

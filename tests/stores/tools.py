@@ -69,6 +69,11 @@ def is_tally(key: str) -> bool:
     return key.startswith(NAMES.tally(0)[:-1])
 
 
+def goes_by_itself(key: str) -> bool:
+    """Whether nobody has to put away what is in there when a session is over."""
+    return is_tally(key) or key == NAMES.samples or key.startswith((NAMES.users, NAMES.addresses))
+
+
 def listed(store: Store, number: int, **changes: Any) -> list[str]:
     """The ids of as many new sessions, the one last used first; three of them in every second."""
     now = clock.now()

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.cache import caches
 from django_redis import get_redis_connection
 
+from tests.stores.tools import goes_by_itself
 from typed_sessions import clock, tokens
 from typed_sessions.backends import cache, cached_db, db
 from typed_sessions.backends.base import SessionStore
@@ -34,6 +35,12 @@ def raw_records(engine: type[SessionStore]) -> list[Any]:
         return sorted(_local_memory().items())
     client = get_redis_connection(settings.SESSION_CACHE_ALIAS)
     return [(key, client.dump(key)) for key in sorted(client.keys("*"))]
+
+
+def what_stays(engine: type[SessionStore]) -> list[Any]:
+    """Of all that, what does not go by itself."""
+    in_table = issubclass(engine, (*_IN_TABLE, cache.SessionStore))
+    return [one for one in raw_records(engine) if in_table or not goes_by_itself(one[0].decode())]
 
 
 def wipe(engine: type[SessionStore]) -> None:

@@ -45,11 +45,13 @@ VERBS = {
     "get": 1,
     "for_user": 1,
     "count_for": 1,
-    "count": 0,
-    "recent": 2,
+    "count": 1,
+    "recent": 3,
+    "statistics": 0,
+    "history": 1,
     "end": 2,
     "end_for_user": 3,
-    "end_all": 3,
+    "end_all": 6,
     "reap": 3,
     "update": 2,
 }
@@ -154,7 +156,8 @@ def test_s05_what_opens_nothing(
 
 def test_s02_what_is_no_id_reaches_no_store(live: LiveSessions, verbs: Verbs) -> None:
     """What cannot be an id is nothing, without a question: not even the name of something else in the store."""
-    for text in ("", "x", "☃", "by-seen", "by-user:1", "*", UNKNOWN.upper() + "A", "../" * 13 + "x", UNKNOWN + "\n"):
+    names = ("{lists}:samples", "by-user:1", "*")
+    for text in ("", "x", "☃", *names, UNKNOWN.upper() + "A", "../" * 13 + "x", UNKNOWN + "\n"):
         assert live.get(text) is None
         assert live.end(text) is False
     assert verbs.take() == []
@@ -488,12 +491,20 @@ def test_store_that_does_not_answer(
 
 
 @pytest.mark.parametrize("engine", ["cache"], indirect=True)
-@pytest.mark.parametrize("verb", ["for_user", "count_for", "end_for_user", "count", "recent", "end_all", "reap"])
+@pytest.mark.parametrize(
+    "verb", ["for_user", "count_for", "end_for_user", "count", "recent", "statistics", "end_all", "reap"]
+)
 def test_cache_cannot_list(live: LiveSessions, engine: type[SessionStore], user: User, verb: str) -> None:
     """On the cache engine what needs a list says so, and which engines have one."""
     with pytest.raises(NotImplementedError, match="CacheStore cannot list sessions; use the redis, db or cached_db"):
         getattr(live, verb)(*some_arguments(verb))
     assert not live_sessions.can_list
+
+
+@pytest.mark.parametrize("engine", ["cache"], indirect=True)
+def test_cache_has_no_history(live: LiveSessions, engine: type[SessionStore]) -> None:
+    """Nobody can have taken a sample on the cache engine, and so there is none."""
+    assert live.history() == []
 
 
 @pytest.mark.parametrize("engine", ["cache"], indirect=True)

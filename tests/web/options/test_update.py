@@ -247,7 +247,7 @@ def test_what_is_no_id(update: Update, visitor: Browser, session_id: str, verbs:
     """An unknown id is nothing, and what can be none does not reach the store; nor does a token."""
     assert update("0" * 40, add_cup) is None
     assert verbs.take() == ["load"]
-    for text in ("", "x", "☃", "by-seen", "*", session_id.upper() + "A", session_id + "\n"):
+    for text in ("", "x", "☃", "{lists}:samples", "*", session_id.upper() + "A", session_id + "\n"):
         assert update(text, add_cup) is None
         assert verbs.take() == []
     assert update(visitor.token, add_cup) is None
