@@ -8,6 +8,7 @@ import typed_sessions
 # Some modules define models, which Django lets nobody import before it is set up.
 settings.configure(
     INSTALLED_APPS=[
+        "django.contrib.admin",
         "django.contrib.auth",
         "django.contrib.contenttypes",
         "django.contrib.sessions",

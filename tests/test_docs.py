@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import requests
 from django.conf import settings as django_settings
+from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in
 from django.core import checks
@@ -181,6 +182,7 @@ def rows(text: str) -> list[list[str]]:
 def project(tmp_path: Path, settings: Settings) -> Iterator[Project]:
     """`project(page)` makes README's project with the page's blocks in it importable, and gives its views."""
     connected = [(signal, [*signal.receivers]) for signal in (*ALL_SIGNALS, user_logged_in)]
+    registered = {**admin.site._registry}
     sys.path.insert(0, str(tmp_path))
     settings.TYPED_SESSIONS = {"SESSION_CLASS": "shop.sessions.ShopSession"}
 
@@ -202,6 +204,7 @@ def project(tmp_path: Path, settings: Settings) -> Iterator[Project]:
     sys.path.remove(str(tmp_path))
     for name in [name for name in sys.modules if name.split(".")[0] == "shop"]:
         del sys.modules[name]
+    admin.site._registry = registered
     for signal, receivers in connected:
         signal.receivers = receivers
         signal.sender_receivers_cache.clear()
