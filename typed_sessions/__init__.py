@@ -7,12 +7,14 @@ from .events import AuthEvents
 from .live import live_sessions
 from .session import AuthUserSession, TypedSession, aget_session, get_session, session_field
 from .states import EndReason, SessionMode, SessionStatus
+from .stores.selection import Selection
 from .tokens import urn
 
 __all__ = [
     "AuthEvents",
     "AuthUserSession",
     "EndReason",
+    "Selection",
     "SessionMode",
     "SessionStatus",
     "TypedRequest",
