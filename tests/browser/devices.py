@@ -12,7 +12,7 @@ from tests.browser.servers import Site
 from tests.browser.site.people import PASSWORD
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Request
+    from playwright.sync_api import Browser, Locator, Page, Request
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0"
 IPHONE = (
@@ -80,6 +80,15 @@ class Device:
         page = self.page.context.new_page()
         self.watch(page)
         return page
+
+    def tab_to(self, target: Locator) -> None:
+        """Presses the tabulator key until the target has the focus."""
+        target.wait_for()
+        for _ in range(150):
+            self.page.keyboard.press("Tab")
+            if target.evaluate("target => target === document.activeElement"):
+                return
+        raise AssertionError(f"the keyboard does not lead to {target}")
 
     def hide(self, hidden: bool = True) -> None:
         """Another window covers the page, or does not any more. Without a screen, the browser has to be told."""

@@ -77,7 +77,7 @@ class Site(Server):
         except OSError:
             return False
 
-    def control(self, verb: str, **what: int) -> None:
+    def control(self, verb: str, **what: str | int) -> None:
         """Has `control.py` do something."""
         answer = requests.get(f"{self.url}/control/{verb}/", params=what, timeout=60, allow_redirects=False)
         assert answer.status_code == 204, self.log()

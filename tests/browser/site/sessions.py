@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator
 from importlib import import_module
@@ -16,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from tests.browser.site.people import CUSTOMERS
-from typed_sessions import SessionMode, clock, tokens
+from typed_sessions import EndReason, SessionMode, clock, live_sessions, tokens
 from typed_sessions.stores.record import Client, Record, new_nonce
 
 _CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0"
@@ -91,10 +92,27 @@ def grow(count: int) -> None:
 
 
 def pass_a_day() -> None:
-    """Lets visitors come and go for a day, so that the chart has something to show."""
-    from typed_sessions import live_sessions
-
-    now = clock.now()
-    for moment in range(now - 86_400, now, 300):
+    """Lets visitors come and go for a day, most of them in the afternoon, so that there is something to show."""
+    now, chance = clock.now(), random.Random(2)
+    users = list(User.objects.filter(username__in=CUSTOMERS).order_by("pk"))
+    templates = [_kept(user) for user in users] + [_kept(None)] * 2 * len(users)
+    for moment in range(now - 86_400, now + 1, 300):
         with patch("typed_sessions.clock.now", lambda moment=moment: moment):
-            live_sessions.statistics()
+            _come_and_go(templates, moment, chance)
+
+
+def _come_and_go(templates: list[Record], moment: int, chance: random.Random) -> None:
+    """What happens within five minutes."""
+    store = _store().store
+    hour = moment % 86_400 / 3600
+    visitors = int(4 + 8 * math.sin((hour - 8) / 24 * 2 * math.pi) + chance.randrange(4))
+    for _ in range(max(0, visitors)):
+        template = chance.choice(templates)
+        mode = SessionMode.PERM if template.user and chance.random() < 0.5 else SessionMode.TEMP
+        store.create(_aged(template, mode, moment - chance.randrange(300), chance))
+    live = live_sessions.recent(1000)
+    for session in chance.sample(live, min(len(live), int(len(live) * 0.03 + chance.random() * 3))):
+        live_sessions.end(
+            session.id, chance.choice((EndReason.LOGGED_OUT, EndReason.LOGGED_OUT, EndReason.ENDED_BY_USER))
+        )
+    live_sessions.statistics()

@@ -18,7 +18,7 @@ urlpatterns = [
     path("control/empty/", control.empty),
     path("control/enter/", control.enter),
     path("control/grow/", control.grow),
-    path("control/let-pass/", control.let_pass),
+    path("control/expire/", control.expire),
     path("admin/", import_module(settings.ADMIN).urls),
     path("favicon.ico", views.favicon),
 ]
