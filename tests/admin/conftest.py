@@ -75,7 +75,7 @@ class Desk:
         answer = self.browser.get(f"{_absolute(path)}{'?' if query else ''}{query}", **headers)
         return self._arrived(answer)
 
-    def post(self, path: str = "", query: str = "", **form: Any) -> Answer:
+    def post(self, path: str = "", query: str = "", /, **form: Any) -> Answer:
         """Sends a form, and goes where that leads to. A value that is a list is sent once for each part."""
         token = self.browser.cookies.get("csrftoken", "")
         body = urlencode({"csrfmiddlewaretoken": token, **form}, doseq=True)
@@ -83,7 +83,7 @@ class Desk:
         ask = self.browser.ask
         return self._arrived(self.browser.keep(ask("POST", where, body, self.browser.headers())))
 
-    def submit(self, answer: Answer, path: str, query: str = "", **changes: Any) -> Answer:
+    def submit(self, answer: Answer, path: str, query: str = "", /, **changes: Any) -> Answer:
         """Sends the form of a page with what is hidden in it."""
         form: dict[str, Any] = {}
         for name, value in hidden(answer):

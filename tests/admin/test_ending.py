@@ -121,7 +121,7 @@ def test_ticked_whatever_the_filter(
 ) -> None:
     """A session that was ticked ends, even if the filter no longer shows it when that is confirmed."""
     record, at = begin(), desk(root)
-    question = at.post(query="seen=5min", **END, **{TICKED: record.id})
+    question = at.post("", "seen=5min", **END, **{TICKED: record.id})
     clock.advance(600)
     assert told(at.submit(question, "", "seen=5min")) == ["success: 1 session was ended."]
     assert not is_live(record.id)
@@ -222,7 +222,8 @@ def test_end_all_of_a_user(
 @few
 def test_end_own_user(desk: Callable[[User], Desk], begin: Begin, root: User, is_live: Callable[[str], bool]) -> None:
     """Who ends all sessions with the own name signs out everywhere else."""
-    begin(root), begin(root)
+    begin(root)
+    begin(root)
     at = desk(root)
     question = at.get("end-matching/", "q=root")
     assert "search: root" in asked(question)
@@ -235,7 +236,7 @@ def test_select_across(desk: Callable[[User], Desk], begin: Begin, root: User) -
     records = [begin(mode=SessionMode.PERM) for _ in range(3)]
     at = desk(root)
     form = {**END, "select_across": "1", TICKED: records[0].id}
-    question = at.post(query="mode=perm", **form)
+    question = at.post("", "mode=perm", **form)
     assert "End 3 sessions?" in asked(question)
     assert "mode: permanent" in asked(question)
     assert len(logged()) == 0
@@ -276,7 +277,8 @@ def test_in_parts_of_a_user(
 ) -> None:
     """Sessions of one user end in parts too, if there are that many."""
     monkeypatch.setattr(ending, "SECONDS", -1.0)
-    begin(user), begin(user)
+    begin(user)
+    begin(user)
     at = desk(root)
     shown = at.submit(at.get("end-matching/", "q=ada"), "end-matching/")
     assert "1 of 2 sessions have ended." in shown.text

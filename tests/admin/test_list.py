@@ -170,7 +170,8 @@ def test_budget_of_search(
     desk: Callable[[User], Desk], begin: Begin, root: User, user: User, verbs: Verbs, query: str
 ) -> None:
     """A search asks one index and for the records that are in it."""
-    begin(user), begin(user)
+    begin(user)
+    begin(user)
     query = query.replace("user=2", f"user={user.pk}")
     at = desk(root)
     at.get(query=query)
@@ -352,7 +353,9 @@ def test_more_than_are_looked_at(
     """Of an address with more sessions than are looked at, the page says that these are some of them."""
     for module in ("queryset", "sessions"):
         monkeypatch.setattr(f"typed_sessions.admin.{module}.LARGEST_SET", 2)
-    begin(), begin(), begin()
+    begin()
+    begin()
+    begin()
     found = desk(root).get(query=f"q={ADDRESS}")
     assert len(ids(found)) == 2
     assert told(found) == ["warning: There are more than 2 such sessions; these are some of them."]

@@ -15,6 +15,7 @@ from tests.web.browser import Answer, Browser
 from tests.web.conftest import NewBrowser
 from tests.web.signing import Request, sign_in, status
 from typed_sessions import live_sessions, tokens, urn
+from typed_sessions.admin import LiveSessionAdmin
 from typed_sessions.admin.permissions import Viewer
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.stores.record import Client, Record
@@ -322,3 +323,18 @@ def test_s86_no_token_anywhere(
     for place in (said, caplog.text, "".join(entries), out.out, out.err):
         assert victim.token not in place
     assert at.browser.token not in caplog.text
+
+
+@few
+def test_s87_project_decides(
+    desk: Callable[[User], Desk], begin: Begin, root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A project whose page gives these permissions in another way is asked on every page."""
+    record, at = begin(), desk(root)
+    monkeypatch.setattr(LiveSessionAdmin, "has_end_permission", lambda self, request, obj=None: False)
+    monkeypatch.setattr(LiveSessionAdmin, "has_payload_permission", lambda self, request, obj=None: False)
+    found = at.get(f"{record.id}/change/")
+    assert "/end/" not in found.text
+    assert "tea" not in found.text
+    assert at.get(f"{record.id}/end/").status == 403
+    assert "end_selected" not in at.get().text

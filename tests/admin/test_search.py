@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from tests.admin.conftest import ADDRESS, LIST, UNKNOWN, Begin, Desk, few, ids
 from tests.web.conftest import NewBrowser
 from tests.web.signing import put_in_cart
-from typed_sessions import tokens, urn
+from typed_sessions import SessionMode, tokens, urn
 from typed_sessions.admin import search
 from typed_sessions.admin.queryset import Source
 from typed_sessions.backends.base import SessionStore
@@ -100,7 +100,7 @@ def test_s86_token_in_place_of_an_id(desk: Callable[[User], Desk], root: User, n
 def test_ids_that_are_tokens(configure: Callable[..., None]) -> None:
     """With `HASH_IDS=False` a token is searched for by its digest too."""
     configure(HASH_IDS=False)
-    token = tokens.issue_blank(tokens.SessionMode.TEMP)
+    token = tokens.issue_blank(SessionMode.TEMP)
     assert search.id_of_token(token) == tokens.shown(token) != token
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import User
@@ -12,7 +14,13 @@ from typed_sessions.admin import LiveSessionAdmin, LiveSessionsUserMixin
 from typed_sessions.models import LiveSession
 
 
-class PersonAdmin(LiveSessionsUserMixin, UserAdmin):
+if TYPE_CHECKING:
+    StockAdmin = UserAdmin[User]
+else:
+    StockAdmin = UserAdmin
+
+
+class PersonAdmin(LiveSessionsUserMixin, StockAdmin):
     pass
 
 

@@ -31,8 +31,8 @@ END: Final = "typed_sessions.end_livesession"
 class Viewer:
     """The member of staff who looks. Sessions of superusers are there for superusers alone (REQ-S87)."""
 
-    def __init__(self, request: HttpRequest, admin_site: AdminSite) -> None:
-        self._request, self._site = request, admin_site
+    def __init__(self, request: HttpRequest, admin_site: AdminSite, page: PermissionsMixin | None = None) -> None:
+        self._request, self._site, self._page = request, admin_site, page
         self._user: Any = request.user
 
     @property
@@ -46,10 +46,14 @@ class Viewer:
     @property
     def may_see_payload(self) -> bool:
         """Whether what is in sessions may be shown, and not their facts alone."""
+        if self._page is not None:
+            return self._page.has_payload_permission(self._request)
         return self.may_view and bool(self._user.has_perm(PAYLOAD))
 
     @property
     def may_end(self) -> bool:
+        if self._page is not None:
+            return self._page.has_end_permission(self._request)
         return self.may_view and bool(self._user.has_perm(END))
 
     @cached_property
@@ -107,16 +111,18 @@ class PermissionsMixin(Base):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
-        return self.viewer(request).may_view
+        return Viewer(request, self.admin_site).may_view
 
     def has_payload_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
-        return self.viewer(request).may_see_payload
+        """Whether what is in sessions is shown, and not their facts alone."""
+        return Viewer(request, self.admin_site).may_see_payload
 
     def has_end_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
-        return self.viewer(request).may_end
+        return Viewer(request, self.admin_site).may_end
 
     def viewer(self, request: HttpRequest) -> Viewer:
-        return Viewer(request, self.admin_site)
+        """Who looks, with the permissions that this page gives."""
+        return Viewer(request, self.admin_site, self)
 
 
 def _is_superuser(user: Any) -> bool:

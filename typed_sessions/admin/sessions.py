@@ -82,7 +82,7 @@ class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
         found = queryset.restricted(sources_of(search_term)) if search_term.strip() else queryset
         return found, False
 
-    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+    def get_ordering(self, request: HttpRequest) -> Any:
         return ("expires",) if sorted_by(request) == ("expires",) else self.ordering
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
