@@ -13,7 +13,6 @@ from tests.web.urls import urlpatterns as views
 from typed_sessions.admin import LiveSessionAdmin, LiveSessionsUserMixin
 from typed_sessions.models import LiveSession
 
-
 if TYPE_CHECKING:
     StockAdmin = UserAdmin[User]
 else:
