@@ -354,7 +354,7 @@ def test_other_sessions_have_an_end(
 def test_the_only_session(desk: AtDesk, begin: Begin, root: User, user: User) -> None:
     """That there is no other is said, too."""
     at = desk(root)
-    assert said(page(at, begin(user).id), "others") == "This is the only one. End all sessions of this user…"
+    assert said(page(at, begin(user).id), "others") == "This is the only one."
     assert "this is you" in said(page(at, begin(root).id), "others")
 
 

@@ -169,7 +169,7 @@ class DetailsMixin(PermissionsMixin):
             "rows": [self._row(row) for row in found[:OTHERS]],
             "more": max(0, len(found) - OTHERS),
             "list_url": f"{self._admin_url('changelist')}?{query}",
-            "end_url": f"{self._admin_url('end_matching')}?{query}" if obj.viewer.may_end else "",
+            "end_url": f"{self._admin_url('end_matching')}?{query}" if found and obj.viewer.may_end else "",
         }
         return render_to_string("typed_sessions/admin/others.html", context)
 
