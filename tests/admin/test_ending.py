@@ -17,6 +17,7 @@ from tests.web.signing import sign_in, status
 from typed_sessions import EndReason, SessionMode, live_sessions, urn
 from typed_sessions.admin import ending
 from typed_sessions.backends.base import SessionStore
+from typed_sessions.exceptions import StoreUnavailable
 from typed_sessions.stores.record import Record, Tombstone
 from typed_sessions.testing.engines import Clock, Verbs
 
@@ -363,6 +364,45 @@ def test_reason(begin: Begin, desk: Callable[[User], Desk], root: User, engine: 
         found = engine().store.load(record.id)
         assert isinstance(found, Tombstone)
         assert found.reason is EndReason.ENDED_BY_STAFF
+
+
+@few
+@pytest.mark.parametrize("way", ["selected", "user", "users"])
+def test_store_that_fails_in_between(
+    desk: Callable[[User], Desk], begin: Begin, root: User, user: User, verbs: Verbs, way: str
+) -> None:
+    """If the store stops answering, what has ended until then is in the log."""
+    records = [begin(user), begin(user)]
+    at = desk(root)
+    verbs.take()
+
+    def fail() -> None:
+        raise StoreUnavailable("no answer")
+
+    def fail_at_the_second() -> None:
+        verbs.before("end", fail)
+
+    if way == "user":
+        question = at.get("end-matching/", "q=ada")
+        verbs.before("end", fail_at_the_second)
+        answer = at.submit(question, "end-matching/")
+    elif way == "selected":
+        verbs.before("end", fail_at_the_second)
+        answer = at.post(**END, **{TICKED: [record.id for record in records], "post": "yes"})
+    else:
+        verbs.before("end", fail_at_the_second)
+        answer = at.post("/office/auth/user/", action="end_live_sessions", index="0", post="yes", **{TICKED: user.pk})
+    assert answer.status == 503
+    assert len(logged()) == 1
+
+
+@few
+def test_page_of_the_list(desk: Callable[[User], Desk], begin: Begin, root: User) -> None:
+    """Which page of the list was looked at makes no difference to what ends."""
+    record, at = begin(), desk(root)
+    assert "End 1 session?" in asked(at.get("end-matching/", "p=7"))
+    form = {**END, "select_across": "1", TICKED: record.id}
+    assert "End 1 session?" in asked(at.post("", "p=1", **form))
 
 
 @few

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 from django.contrib import admin, messages
@@ -13,10 +13,11 @@ from django.contrib.admin import helpers
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR
 from django.contrib.contenttypes.models import ContentType
 from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.formats import number_format
@@ -32,12 +33,12 @@ from ..stores.record import Record
 from .devices import device_of
 from .filters import words_of
 from .permissions import PermissionsMixin, Viewer
-from .queryset import SessionQuery, Wanted
-from .search import without_tokens
+from .queryset import SessionQuery, Wanted, last_of
+from .search import without, without_tokens
 
 LISTED: Final = 100
 """Sessions that a page names before it ends them."""
-BATCH: Final = 200
+BATCH: Final = 500
 """Sessions that end before it is looked at the time again."""
 SECONDS: Final = 2.0
 """For which one request goes on ending sessions."""
@@ -71,11 +72,12 @@ class Run:
         return msgspec.convert(found, cls)
 
 
-class Part(NamedTuple):
-    """What one request has done of a ``Run``."""
+@dataclasses.dataclass
+class Part:
+    """What one request has done of a ``Run``; filled in as it goes, as the store may stop answering in between."""
 
-    ended: int
-    rows: Sequence[LiveSession] = ()
+    ended: int = 0
+    rows: list[LiveSession] = dataclasses.field(default_factory=list)
     """The sessions that ended, if each of them was looked at."""
     is_all: bool = True
     left: int = 0
@@ -153,6 +155,8 @@ class EndingMixin(PermissionsMixin):
             self.message_user(request, _("That was asked too long ago. No session was ended."), messages.ERROR)
         if (query := without_tokens(request.GET)) is not None:
             return HttpResponseRedirect(f"{request.path}?{query.urlencode()}")
+        # Which page of it was looked at makes no difference.
+        request.GET = QueryDict(without(request.GET, PAGE_VAR, ERROR_FLAG).urlencode())
         try:
             listed = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
@@ -187,9 +191,12 @@ class EndingMixin(PermissionsMixin):
     def _go_on(self, request: HttpRequest, run: Run) -> HttpResponse:
         run = run if run.began else dataclasses.replace(run, began=clock.now())
         viewer = self.viewer(request)
-        part = end_part(run, viewer)
+        part = Part()
+        try:
+            end_part(run, viewer, part)
+        finally:
+            log_part(request, run, part)
         run = dataclasses.replace(run, ended=run.ended + part.ended)
-        self._log_part(request, run, part)
         if part.is_all:
             tell(request, run.ended, is_own=has_own(run.wanted, viewer), left=part.left)
             return HttpResponseRedirect(self._url("changelist"))
@@ -209,17 +216,16 @@ class EndingMixin(PermissionsMixin):
     def _end_rows(self, request: HttpRequest, rows: Sequence[LiveSession], gone: int) -> None:
         own_id = self.viewer(request).own_id
         others = [row for row in rows if row.pk != own_id]
-        ended = [row for row in others if any(site.end_one(key) for key in site.ids_of([row.pk]))]
-        log_ends(request, ended)
+        ended: list[LiveSession] = []
+        try:
+            for row in others:
+                if any(site.end_one(key) for key in site.ids_of([row.pk])):
+                    ended.append(row)  # noqa: PERF401  # those before it are known if one fails
+        finally:
+            log_ends(request, ended)
         there = {row.pk for row in others} - {row.pk for row in ended}
         left = len(self.get_queryset(request).filter(pk__in=there)) if there else 0
         tell(request, len(ended), is_own=len(others) < len(rows), gone=gone + len(there) - left, left=left)
-
-    def _log_part(self, request: HttpRequest, run: Run, part: Part) -> None:
-        if part.rows:
-            log_ends(request, part.rows)
-        elif part.ended:
-            log_end_of_many(request, part.ended, run.words)
 
     def page(self, request: HttpRequest, template: str, **context: Any) -> TemplateResponse:
         """One of the pages of this package, in the project's admin."""
@@ -241,33 +247,40 @@ class EndingMixin(PermissionsMixin):
         return reverse(f"admin:typed_sessions_livesession_{name}", args=args, current_app=self.admin_site.name)
 
 
-def end_part(run: Run, viewer: Viewer) -> Part:
+def end_part(run: Run, viewer: Viewer, part: Part) -> None:
     """Ends sessions of ``run`` for a while; the last look finds none that is left, which proves it (REQ-S61)."""
     until = monotonic() + SECONDS
-    return _end_looking(run, viewer, until) if run.wanted.is_small else _end_by_index(run, viewer, until)
+    if run.wanted.is_small:
+        _end_looking(run, viewer, part, until)
+    else:
+        _end_by_index(run, viewer, part, until)
 
 
-def _end_looking(run: Run, viewer: Viewer, until: float) -> Part:
-    ended: list[LiveSession] = []
+def _end_looking(run: Run, viewer: Viewer, part: Part, until: float) -> None:
     while rows := [row for row in SessionQuery(viewer, run.wanted) if _is_of(run, row.record, viewer)]:
-        before = len(ended)
+        before = part.ended
         for row in rows:
             if site.end_one(row.record.id):
-                ended.append(row)
+                part.rows.append(row)
+                part.ended += 1
             if monotonic() > until:
-                return Part(len(ended), ended, is_all=False)
-        if len(ended) == before:
-            break
-    return Part(len(ended), ended, left=len(rows))
+                part.is_all = False
+                return
+        if part.ended == before:
+            part.left += len(rows)
+            return
 
 
 def _is_of(run: Run, record: Record, viewer: Viewer) -> bool:
     return not viewer.spares(record) and record.created <= (run.began or 0)
 
 
-def _end_by_index(run: Run, viewer: Viewer, until: float) -> Part:
-    ended = 0
-    while True:
+def _end_by_index(run: Run, viewer: Viewer, part: Part, until: float) -> None:
+    found = BATCH
+    while found == BATCH:
+        if part.ended and monotonic() > until:
+            part.is_all = False
+            return
         found = live_sessions.end_all(
             None,
             EndReason.ENDED_BY_STAFF,
@@ -275,11 +288,7 @@ def _end_by_index(run: Run, viewer: Viewer, until: float) -> Part:
             spare=lambda record: not _is_of(run, record, viewer),
             limit=BATCH,
         )
-        ended += found
-        if found < BATCH:
-            return Part(ended)
-        if monotonic() > until:
-            return Part(ended, is_all=False)
+        part.ended += found
 
 
 def tell(request: HttpRequest, ended: int, *, is_own: bool = False, gone: int = 0, left: int = 0) -> None:
@@ -297,6 +306,14 @@ def tell(request: HttpRequest, ended: int, *, is_own: bool = False, gone: int = 
         messages.error(request, words % {"count": number(left)})
     elif not ended:
         messages.error(request, _("No session was ended."))
+
+
+def log_part(request: HttpRequest, run: Run, part: Part) -> None:
+    """Each session that was looked at, or how many there were."""
+    if part.rows:
+        log_ends(request, part.rows)
+    elif part.ended:
+        log_end_of_many(request, part.ended, run.words)
 
 
 def log_ends(request: HttpRequest, rows: Sequence[LiveSession]) -> None:
@@ -322,9 +339,7 @@ def number(count: int) -> str:
 
 def summary(row: LiveSession) -> str:
     """A session in a few words, for lists of what is to end."""
-    record: Record | None = row.record
-    client = record.client if record else None
-    agent, address = (client.last_agent or client.agent, client.last_address or client.address) if client else ("", "")
+    address, agent = last_of(row.record) if row.record else ("", "")
     name = row.person.get_username() if row.person else row.user or _("anonymous")
     return " · ".join(filter(None, (name, device_of(agent).text, address)))
 

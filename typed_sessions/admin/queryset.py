@@ -20,7 +20,7 @@ from .. import clock, site, tokens
 from ..exceptions import UnreadableRecord
 from ..models import LiveSession
 from ..stores.base import Store
-from ..stores.record import Record, Tombstone
+from ..stores.record import Client, Record, Tombstone
 from ..stores.selection import EVERYTHING, Selection
 from .permissions import Viewer
 
@@ -252,6 +252,13 @@ def find(shown: str, viewer: Viewer) -> LiveSession | None:
         if found is not None:
             return _remains(shown, viewer, tombstone=found)
     return None
+
+
+def last_of(record: Record) -> tuple[str, str]:
+    """Address and user agent of the last use."""
+    client = record.client or Client()
+    last = (client.last_address, client.last_agent)
+    return last if any(last) else (client.address, client.agent)
 
 
 def _row(record: Record, person: Any, viewer: Viewer) -> LiveSession:

@@ -51,6 +51,14 @@ def without_tokens(query: QueryDict) -> QueryDict | None:
     return None if changed == query else changed
 
 
+def without(query: QueryDict, *names: str) -> QueryDict:
+    """The query string without these parts."""
+    changed = query.copy()
+    for name in names:
+        changed.pop(name, None)
+    return changed
+
+
 def _users(given: str) -> list[Any]:
     model: Any = get_user_model()
     named = Q(**{model.USERNAME_FIELD: given})

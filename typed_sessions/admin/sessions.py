@@ -18,7 +18,6 @@ from .. import site
 from ..exceptions import StoreUnavailable
 from ..models import LiveSession
 from ..states import SessionMode
-from ..stores.record import Client
 from . import moments
 from .details import DetailsMixin
 from .devices import device_of
@@ -26,8 +25,8 @@ from .ending import EndingMixin
 from .filters import FILTERS, sorted_by
 from .live import LivePartMixin, is_refresh
 from .locations import country_of
-from .queryset import LARGEST_SET, ONE_PAGE, SessionQuery, find
-from .search import sources_of, without_tokens
+from .queryset import LARGEST_SET, ONE_PAGE, SessionQuery, find, last_of
+from .search import sources_of, without, without_tokens
 
 if TYPE_CHECKING:
     ProjectAdmin = admin.ModelAdmin[LiveSession]
@@ -95,7 +94,7 @@ class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
         if (query := without_tokens(request.GET)) is not None:
             return _to(request, query)
         if ERROR_FLAG in request.GET and len(request.GET) > 1:
-            return _to(request, _without(request.GET, ERROR_FLAG))
+            return _to(request, without(request.GET, ERROR_FLAG))
         try:
             site.listing_store()
             response = self._list(request, extra_context or {})
@@ -105,11 +104,11 @@ class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
             return self._unavailable(request, _("The session store does not answer. Please try again."), 503)
         is_refused = isinstance(response, HttpResponseRedirect) and response.url == f"{request.path}?{ERROR_FLAG}=1"
         if is_refused and PAGE_VAR in request.GET:
-            return _to(request, _without(request.GET, PAGE_VAR))  # there are no longer so many
+            return _to(request, without(request.GET, PAGE_VAR))  # there are no longer so many
         return response
 
     def _list(self, request: HttpRequest, context: dict[str, Any]) -> HttpResponse:
-        url = f"{self.end_matching_url()}?{_without(request.GET, PAGE_VAR, ERROR_FLAG).urlencode()}"
+        url = f"{self.end_matching_url()}?{without(request.GET, PAGE_VAR, ERROR_FLAG).urlencode()}"
         may_end = self.has_end_permission(request)
         response = super().changelist_view(request, {"end_matching_url": url if may_end else None, **context})
         listed = getattr(response, "context_data", None) or {}
@@ -167,27 +166,18 @@ class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
 
     @admin.display(description=gettext_lazy("device"), empty_value="-")
     def device(self, row: LiveSession) -> SafeString | None:
-        client: Client = row.record.client or Client()
-        device = device_of(client.last_agent or client.agent)
+        _address, agent = last_of(row.record)
+        device = device_of(agent)
         return format_html('<span title="{}">{}</span>', device.agent, device.text) if device.agent else None
 
     @admin.display(description=gettext_lazy("address"), empty_value="-")
     def address(self, row: LiveSession) -> SafeString | str | None:
-        client: Client = row.record.client or Client()
-        address = client.last_address or client.address
+        address, _agent = last_of(row.record)
         country = country_of(address)
         if country is None:
             return address or None
-        return format_html(
-            '{} <span class="tys-country" title="{}">{}</span>', address, country.name or country.code, country.code
-        )
-
-
-def _without(query: QueryDict, *names: str) -> QueryDict:
-    changed = query.copy()
-    for name in names:
-        changed.pop(name, None)
-    return changed
+        name = country.name or country.code
+        return format_html('{} <span class="tys-country" title="{}">{}</span>', address, name, country.code)
 
 
 def _to(request: HttpRequest, query: QueryDict) -> HttpResponseRedirect:

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from .. import clock, site
 from ..exceptions import StoreUnavailable
 from ..live import live_sessions
-from .ending import LISTED, Run, end_part, has_own, log_ends, number, tell
+from .ending import LISTED, Part, Run, end_part, has_own, log_ends, number, tell
 from .permissions import Viewer
 from .queryset import Source, Wanted
 
@@ -123,13 +123,16 @@ class LiveSessionsUserMixin(Base):
         return TemplateResponse(request, "typed_sessions/admin/confirm.html", context)
 
     def _end(self, request: HttpRequest, users: Sequence[Any], viewer: Viewer) -> None:
-        now = clock.now()
-        wanted = [Wanted(sources=(frozenset({Source("user", site.key_of_user(user))}),)) for user in users]
-        parts = [end_part(Run(wanted=each, words="", total=0, began=now), viewer) for each in wanted]
-        log_ends(request, [row for part in parts for row in part.rows])
-        is_own = any(has_own(each, viewer) for each in wanted)
-        tell(request, sum(part.ended for part in parts), is_own=is_own, left=sum(part.left for part in parts))
-        if not all(part.is_all for part in parts):
+        now, part, is_own = clock.now(), Part(), False
+        try:
+            for user in users:
+                wanted = Wanted(sources=(frozenset({Source("user", site.key_of_user(user))}),))
+                is_own = is_own or has_own(wanted, viewer)
+                end_part(Run(wanted=wanted, words="", total=0, began=now), viewer, part)
+        finally:
+            log_ends(request, part.rows)
+        tell(request, part.ended, is_own=is_own, left=part.left)
+        if not part.is_all:
             self.message_user(request, _("There are more: please end them too."), "WARNING")
 
 
