@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_django import Settings
 
 GERMAN, BRITISH, NOWHERE, UNKNOWN = "5.9.1.1", "2a01:4b00::1", "5.10.1.1", "8.8.8.8"
+PRIVATE = ["10.0.0.0/8", "127.0.0.0/8", "192.168.0.0/16"]
 GERMANY = {"iso_code": "DE", "names": {"en": "Germany", "de": "Deutschland"}}
 BRITAIN = {"iso_code": "GB", "names": {"en": "United Kingdom"}}
 
@@ -31,10 +32,10 @@ def database(tmp_path: Path, settings: Settings) -> Database:
 
     def write(name: str = "GeoLite2-Country.mmdb", kind: str = "GeoLite2-Country", version: int = 6) -> Path:
         writer = MMDBWriter(version, kind, ipv4_compatible=version == 6)
-        writer.insert_network(IPSet(["5.9.0.0/16"]), {"country": GERMANY})
+        writer.insert_network(IPSet(["5.9.0.0/16", *PRIVATE]), {"country": GERMANY})
         writer.insert_network(IPSet(["5.10.0.0/16"]), {"continent": {"code": "EU"}})
         if version == 6:
-            writer.insert_network(IPSet(["2a01:4b00::/32"]), {"country": BRITAIN})
+            writer.insert_network(IPSet(["2a01:4b00::/32", "fe80::/10"]), {"country": BRITAIN})
         writer.to_db_file(str(tmp_path / name))
         settings.GEOIP_PATH = tmp_path
         return tmp_path / name
