@@ -18,7 +18,7 @@ _UNIX: Final = ("", "unix:")
 
 
 def address_of(request: HttpRequest) -> str:
-    """The visitor's address: ``REMOTE_ADDR`` as it is, unless that is one of ``TRUSTED_PROXIES``.
+    """The visitor's address: ``REMOTE_ADDR``, unless that is one of ``TRUSTED_PROXIES``. What is none stays as it is.
 
     Each proxy writes at the end of ``X-Forwarded-For`` whom it was asked by, so the visitor is the last one there that
     is none of them; anybody can write what is before that. Where somebody wrote what is no address, nobody knows more
@@ -26,9 +26,9 @@ def address_of(request: HttpRequest) -> str:
     """
     remote: str = request.META.get("REMOTE_ADDR", "")
     trusted = conf.settings().trusted_proxies
+    known = _known(remote)
     if not trusted or not _is_proxy(remote, trusted):
-        return remote
-    known = remote
+        return known
     for told in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
         address = _parsed(told)
         if address is None:
@@ -37,6 +37,26 @@ def address_of(request: HttpRequest) -> str:
         if not _is_among(address, trusted):
             break
     return known
+
+
+def spelled(text: str) -> str | None:
+    """An address in the one way in which sessions keep it; ``None`` for what is no address.
+
+    A server that listens on IPv6 writes IPv4 as ``::ffff:192.0.2.7``.
+    """
+    try:
+        return str(_unwrapped(ip_address(text)))
+    except ValueError:
+        return None
+
+
+def _known(remote: str) -> str:
+    # IPv4 is written in one way only, and need not be read for that.
+    return (spelled(remote) if ":" in str(remote) else None) or remote
+
+
+def _unwrapped(address: _Address) -> _Address:
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _is_proxy(remote: str, trusted: Sequence[str]) -> bool:
@@ -63,7 +83,6 @@ def _parsed(told: str) -> _Address | None:
     elif text.count(":") == 1:
         text = text.partition(":")[0]
     try:
-        address = ip_address(text)
+        return _unwrapped(ip_address(text))
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address

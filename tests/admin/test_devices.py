@@ -149,9 +149,10 @@ def test_the_library_is_loaded_by_the_first_agent() -> None:
     script = """
 import sys, django
 from django.conf import settings
-settings.configure(INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "typed_sessions"])
+apps = ["admin", "auth", "contenttypes", "messages", "sessions"]
+settings.configure(INSTALLED_APPS=[*(f"django.contrib.{app}" for app in apps), "typed_sessions"])
 django.setup()
-from typed_sessions.admin import devices
+from typed_sessions.admin import sessions, users, devices
 assert "ua_parser" not in sys.modules
 devices.device_of("curl/8")
 assert "ua_parser" in sys.modules

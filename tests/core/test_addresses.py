@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from typed_sessions import addresses, conf, live_sessions
-from typed_sessions.addresses import address_of
+from typed_sessions.addresses import address_of, spelled
 from typed_sessions.middleware import TypedSessionMiddleware
 from typed_sessions.models import StoredSession
 
@@ -43,7 +43,7 @@ def trust(settings: Settings) -> Any:
     return set_to
 
 
-@pytest.mark.parametrize("remote", [PROXY, "", "unix:", "testserver", "::ffff:10.0.0.7", "fe80::1%eth0"])
+@pytest.mark.parametrize("remote", [PROXY, "", "unix:", "testserver", "10.0.0.7:80", "2001:db8::7", "fe80::1%eth0"])
 def test_without_proxies_it_is_the_address_of_the_connection(remote: str) -> None:
     """As the server says it, whatever that is, and whatever the visitor says."""
     assert asked(remote, MADE_UP) == remote
@@ -56,8 +56,23 @@ def test_a_request_without_an_address_has_none() -> None:
     assert address_of(request) == ""
 
 
+@pytest.mark.parametrize(
+    ("remote", "address"),
+    [("::ffff:203.0.113.9", VISITOR), ("::FFFF:cb00:7109", VISITOR), ("2001:DB8:0:0::7", "2001:db8::7")],
+)
+def test_an_address_of_a_connection_is_written_in_one_way(remote: str, address: str) -> None:
+    """A server on IPv6 wraps IPv4, and a session is found by the plain address."""
+    assert asked(remote) == spelled(remote) == address
+    assert spelled(address) == address
+
+
+def test_what_is_no_address_has_no_spelling() -> None:
+    """Who searches by it finds nothing."""
+    assert [spelled(text) for text in ("", "testserver", "203.0.113.9:80", "203.0.113.09", "::g")] == [None] * 5
+
+
 def test_nothing_is_parsed_without_the_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever needs it not pays nothing for it."""
+    """Whoever does not need it pays nothing for it."""
     monkeypatch.setattr(addresses, "ip_address", pytest.fail)
     assert asked(PROXY, MADE_UP) == PROXY
 

@@ -24,13 +24,13 @@ from ..exceptions import StoreUnavailable
 from ..models import LiveSession
 from ..states import SessionMode
 from ..stores import wire
-from ..stores.record import Client, Record
+from ..stores.record import Client
 from . import moments
 from .contents import Contents, contents_of
 from .devices import device_of
 from .locations import country_of
 from .permissions import PAYLOAD, PermissionsMixin
-from .queryset import SessionQuery
+from .queryset import SessionQuery, last_of
 from .words import REASONS
 
 if TYPE_CHECKING:
@@ -214,13 +214,6 @@ class DetailsMixin(PermissionsMixin):
 
     def _admin_url(self, name: str, *args: str) -> str:
         return reverse(f"admin:typed_sessions_livesession_{name}", args=args, current_app=self.admin_site.name)
-
-
-def last_of(record: Record) -> tuple[str, str]:
-    """Address and user agent of the last use."""
-    client = record.client or Client()
-    last = (client.last_address, client.last_agent)
-    return last if any(last) else (client.address, client.agent)
 
 
 def _fieldsets(obj: LiveSession) -> Fieldsets:
