@@ -18,9 +18,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
 from tests.engines.rows import UseEngine, use_engine
-from tests.test_docs import ADA, Project, ada, docs, project, rows, section, session_of, words
+from tests.test_docs import Project, ada, docs, project, rows, section, session_of, words
 from typed_sessions import live_sessions
-from typed_sessions.admin import LiveSessionAdmin, ending, live, queryset
+from typed_sessions.admin import LiveSessionAdmin, chart, ending, queryset
 from typed_sessions.models import LiveSession
 from typed_sessions.stores.statistics import INTERVAL, RECENT, SAMPLES_LIFE
 
@@ -83,7 +83,7 @@ def test_another_site_has_the_page(shop: Any, ada: User) -> None:
 
 
 def test_page_of_a_user(shop: Any, ada: User) -> None:
-    """With the mixin, the page of a user leads to their sessions and to the end of them, and the list has the action."""
+    """The page of a user leads to their sessions and to the end of them, and the list of users has the action."""
     shop("admin")
     customer = signed_in(ada)
     page = looks_at(User.objects.create_superuser("root"), f"/admin/auth/user/{ada.pk}/change/")
@@ -98,7 +98,7 @@ def test_class_of_ones_own(shop: Any, client: Client, ada: User) -> None:
     shop("live_admin")
     client.force_login(ada)
     sessions = sys.modules["shop.sessions"]
-    store = client.session
+    store: Any = client.session
     store.typed_session.cart = [sessions.CartLine("cup"), sessions.CartLine("pot")]
     store.save()
     watcher = staff("watcher", "view_livesession")
@@ -195,7 +195,7 @@ FIGURES = [
     ("every five minutes", INTERVAL, 300),
     ("within the last hour", RECENT, 3600),
     ("Samples are kept for a week", SAMPLES_LIFE, 7 * 86_400),
-    ("the last 24 hours or 7 days", tuple(live.RANGES), ("day", "week")),
+    ("the last 24 hours or 7 days", tuple(chart.RANGES), ("day", "week")),
     ("1,000 sessions are looked at", queryset.LARGEST_SET, 1000),
     ("``list_per_page`` is 50", LiveSessionAdmin.list_per_page, 50),
 ]
@@ -206,7 +206,7 @@ def test_figures_are_those_of_the_code(told: str, actual: object, figure: object
     """A figure that the page names is the one in the code."""
     assert told in words(PAGE.read_text(encoding="utf-8"))
     if isinstance(actual, str):
-        script = Path(live.__file__).parents[1] / "static/typed_sessions/admin.js"
+        script = Path(ending.__file__).parents[1] / "static/typed_sessions/admin.js"
         assert actual in script.read_text(encoding="utf-8")
     else:
         assert actual == figure
