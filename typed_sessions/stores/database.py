@@ -181,7 +181,8 @@ class DatabaseStore(Store):
             with _store_errors():
                 rows = self._rows.filter(pk__in=ids, lease__endswith=f" {mark.decode()}")
                 if life:
-                    rows.update(**_buried(reason, now, life))
+                    # For an hour it also tells of itself.
+                    rows.update(**_buried(reason, now, max(life, TOMBSTONE_LIFE)))
                 else:
                     self._tally(reason, now // 60, rows._raw_delete(self.alias) or 0)
 

@@ -191,10 +191,11 @@ class RedisStore(RedisClaims, Store):
         keys = () if self._is_cluster else (self._tally_key(now), *self._index_of(record))
         arguments = (*self._arguments(record), now // 60, scripts.TALLY_LIFE)
         command = Command(scripts.CREATE, (self._names.record(record.id), *keys), arguments)
-        if not (yield self._step(command)):
+        done = yield self._step(command)
+        if not done:
             return False
         yield from self._indexing(record)
-        if self._is_cluster and is_new:
+        if self._is_cluster and is_new and done == 1:
             yield from self._counting_events({"started": 1}, now)
         return True
 
@@ -457,7 +458,7 @@ def _is_index_due(record: Record, base: Record) -> bool:
     return (
         record.seen // INDEX_LAG != base.seen // INDEX_LAG
         or not 0 <= record.expires - base.expires < INDEX_LAG
-        or (record.mode, record.user) != (base.mode, base.user)
+        or (record.mode, record.user, record.addresses) != (base.mode, base.user, base.addresses)
     )
 
 

@@ -122,9 +122,9 @@ class RedisClaims(RedisConnection, ABC):
         keys = [self._names.record(claim.session_id) for claim in claims]
         done = yield from self._scripted(scripts.SETTLE, keys, (), arguments)
         # Not what somebody else has taken over since.
-        settled = [claim for claim, result in zip(claims, done, strict=True) if result]
-        yield from self._dropping_entries((claim.session_id for claim in settled), self._names.claimed)
-        yield from self._counting_events(Counter(claim.reason.value for claim in settled), now)
+        settled = [(claim, result) for claim, result in zip(claims, done, strict=True) if result]
+        yield from self._dropping_entries((claim.session_id for claim, _ in settled), self._names.claimed)
+        yield from self._counting_events(Counter(claim.reason.value for claim, result in settled if result == 1), now)
 
     def _counting_events(self, events: Mapping[str, int], now: int) -> Flow[None]:
         fields = [part for event, times in events.items() for part in (f"{now // 60} {event}", times)]

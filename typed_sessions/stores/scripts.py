@@ -83,17 +83,20 @@ def _script(body: str) -> Script:
 TALLY_LIFE = 7200
 """Seconds that it is remembered what happened within an hour."""
 
-# KEYS[2] is the tally, and on a cluster not there.
+# KEYS[2] is the tally, and on a cluster not there. 1 done, 2 was done before, 0 the id is taken.
 CREATE = _script("""
 local value, ttl, own, id, seen, expires, index_ttl, owner_ttl, dead, minute, tally_ttl = unpack(ARGV)
+local done = 1
 if redis.call('SET', KEYS[1], value, 'NX', 'EX', ttl) then
   if KEYS[2] then count(KEYS[2], minute .. ' started', tally_ttl) end
 elseif not holds(redis.call('GETRANGE', KEYS[1], 0, 127), own) then
   return 0
+else
+  done = 2
 end
 if KEYS[2] then index(3, true, id, seen, expires, index_ttl, owner_ttl) end
 trim(5, dead)
-return 1
+return done
 """)
 
 # {1} saved, {0, what is there instead}, {-1} nothing is there. The first ``left`` keys after the record are those of
@@ -400,7 +403,8 @@ return done
 """)
 
 # Takes the last state out of what is claimed. Arguments: for each key the first bytes as they were written, what is to
-# stand there, and its time to live, or 0 if nothing is to stand there. For each, 0 if somebody else has it now.
+# stand there, and its time to live, or 0 if nothing is to stand there. For each, 1 done, 2 nothing is there any more, 0
+# somebody else has it now.
 SETTLE = _script("""
 local done = {}
 for i, key in ipairs(KEYS) do
@@ -409,7 +413,7 @@ for i, key in ipairs(KEYS) do
   if there == head then
     if ttl == '0' then redis.call('DEL', key) else redis.call('SET', key, tombstone, 'EX', ttl) end
   end
-  table.insert(done, (there == head or there == '') and 1 or 0)
+  table.insert(done, there == head and 1 or (there == '' and 2 or 0))
 end
 return done
 """)
