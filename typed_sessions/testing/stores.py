@@ -16,8 +16,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from itertools import cycle, product
 from typing import Any, TypeVar
 
 import msgspec
@@ -32,9 +34,20 @@ from ..formats import JSON, Format
 from ..states import EndReason, SessionMode
 from ..stores import wire
 from ..stores.base import Claim, Conflict, Gone, Outcome, Overdue, Saved, Store
-from ..stores.record import FORMAT, GRACE, LINGER, TOMBSTONE_LIFE, Client, Lease, Record, Tombstone, new_nonce
+from ..stores.record import (
+    FORMAT,
+    GRACE,
+    LINGER,
+    LONGEST_ADDRESS,
+    TOMBSTONE_LIFE,
+    Client,
+    Lease,
+    Record,
+    Tombstone,
+    new_nonce,
+)
 from ..stores.selection import EVERYTHING, Selection
-from ..stores.statistics import Sample, Tally
+from ..stores.statistics import INTERVAL, RECENT, SAMPLES_LIFE, Sample, Tally
 
 T = TypeVar("T")
 
@@ -46,6 +59,7 @@ CODECS = ("json", "msgpack")
 LEASE = 60
 LONG_OVER = GRACE + 60
 """Seconds; whoever held the session in time has saved it by now."""
+FULL_HOUR = 1_800_000_000
 RELEASED = 1_767_225_600
 """2026-01-01: no clock that is set is before this."""
 
@@ -513,6 +527,143 @@ class StoreContract:
         verbs.touch(records[3], now, records[3].expires)
         assert list(verbs.newest(now, 2)) == [ids[3], ids[0]]
 
+    def test_lists_are_of_what_is_selected(self, verbs: Store) -> None:
+        """Of each kind, of some time, and in either order: the pages of a selection are all of it, each session once,
+        also if many were used in the same second, and it is counted as it is listed.
+        """
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        records = [
+            created(verbs, new_record(verbs, mode=mode, user=user, seen=now - age, expires=now + 600 + age % 20))
+            for mode in SessionMode
+            for user in (None, "7")
+            for age in (0, 30, 30, 70)
+        ]
+        for selection in _selections(now):
+            expected = [record for record in records if selection.chooses(record)]
+            pages = [list(verbs.newest(now, 7, offset, selection)) for offset in range(0, 21, 7)]
+            self._in_order(selection, records, [session_id for page in pages for session_id in page], expected)
+            assert [len(page) for page in pages] == [min(7, max(0, len(expected) - size)) for size in (0, 7, 14)]
+            assert verbs.count(now, selection) == len(expected), selection
+        assert verbs.count_by_user(now) == (len(records), len(records) // 2)
+
+    def _in_order(
+        self, selection: Selection, records: Sequence[Record], listed: Sequence[str], expected: Sequence[Record]
+    ) -> None:
+        assert sorted(listed) == sorted(record.id for record in expected), selection
+        moments = {record.id: record.seen if selection.by == "seen" else record.expires for record in records}
+        in_order = [moments[session_id] for session_id in listed]
+        assert in_order == sorted(in_order, reverse=not selection.ascending), selection
+
+    def test_session_stands_in_one_list(self, verbs: Store) -> None:
+        """Whose session it is, and which mode it has, may change: it is listed, and counted, as what it is, and no
+        longer as what it was.
+        """
+        if not verbs.lists_sessions:
+            return
+        kinds: list[tuple[SessionMode, str | None]] = [
+            (SessionMode.PERM, None), (SessionMode.PERM, "7"), (SessionMode.TEMP, "8"), (SessionMode.TEMP, None),
+        ]  # fmt: skip
+        for change in (next_save, successor):
+            base = created(verbs, new_record(verbs))
+            self._kinds(verbs, base)
+            for mode, user in kinds:
+                record = change(base, mode=mode, user=user, seen=base.seen + 1)
+                for _ in range(2):
+                    saved(verbs.save(record, base) if change is next_save else verbs.replace(record, base))
+                self._kinds(verbs, record)
+                verbs.touch(record, record.seen, record.expires)
+                base = record
+            self._kinds(verbs, base)
+            verbs.end(base.id, EndReason.LOGGED_OUT, clock.now(), base.user)
+            self._kinds(verbs)
+
+    def test_expired_session_stands_in_no_list(self, verbs: Store) -> None:
+        """Of whatever kind, what has expired is neither listed nor counted, before and after it is announced."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        for mode in SessionMode:
+            for user in (None, "7"):
+                created(verbs, full_record(verbs, mode=mode, user=user, expires=now - LONG_OVER))
+        live = created(verbs, new_record(verbs))
+        self._kinds(verbs, live)
+        for expiring in (Selection(by="expires", before=now + DAY), Selection(by="expires", since=0, before=now)):
+            assert (list(verbs.newest(now, 10, 0, expiring)), verbs.count(now, expiring)) == ([], 0)
+        found = verbs.claim_overdue(now, 10, LEASE)
+        assert len(found.claims) == 4
+        self._kinds(verbs, live)
+        verbs.settle(found.claims, now)
+        self._kinds(verbs, live)
+        assert verbs.at_address("192.0.2.7", now, 10) == []
+
+    def _kinds(self, verbs: Store, *live: Record) -> None:
+        """That ``live`` is what is listed and counted, each by its kind."""
+        now = clock.now()
+        for mode, signed_in in product(SessionMode, (False, True)):
+            selection = Selection(mode=mode, signed_in=signed_in)
+            expected = sorted(record.id for record in live if selection.chooses(record))
+            assert (sorted(verbs.newest(now, 10, 0, selection)), verbs.count(now, selection)) == (
+                expected,
+                len(expected),
+            )
+            assert sorted(verbs.newest(now, 10, 0, replace(selection, by="expires"))) == expected
+        assert verbs.count_by_user(now) == (len(live), sum(record.user is not None for record in live))
+
+    def test_sessions_are_found_by_address(self, verbs: Store) -> None:
+        """By the first and by the last address of their client, those that are live, and no more than are asked for."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        here, there = "192.0.2.7", "2001:db8::7"
+        both = created(verbs, full_record(verbs))
+        first = created(verbs, full_record(verbs, user=None, client=Client(address=here)))
+        last = created(verbs, full_record(verbs, client=Client(address="::1", last_address=there)))
+        created(verbs, full_record(verbs, client=Client(address=here), expires=now - 10))
+        created(verbs, new_record(verbs))
+        for address, records in ((here, [both, first]), (there, [both, last]), ("::1", [last]), ("192.0.2.70", [])):
+            assert sorted(verbs.at_address(address, now, 10)) == sorted(record.id for record in records)
+        assert set(verbs.at_address(here, now, 1)) < {both.id, first.id}
+        assert len(verbs.at_address(here, now, 1)) == 1
+        verbs.end(first.id, EndReason.LOGGED_OUT, now)
+        assert list(verbs.at_address(here, now, 1)) == [both.id]
+        assert list(verbs.at_address(here, both.expires, 10)) == []
+
+    def test_address_is_that_of_now(self, verbs: Store) -> None:
+        """Where a session was used in between it is not found, nor is one that goes on under another id."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        base = created(verbs, new_record(verbs, client=Client(address="192.0.2.1", last_address="192.0.2.2")))
+        client = Client(address="192.0.2.1", last_address="192.0.2.3")
+        moved = saved(verbs.save(next_save(base, client=client), base))
+        assert self._at(verbs, 1, 2, 3) == [[base.id], [], [base.id]]
+        new = saved(
+            verbs.replace(successor(moved, client=Client(address="192.0.2.3", last_address="192.0.2.4")), moved)
+        )
+        assert self._at(verbs, 1, 2, 3, 4) == [[], [], [new.id], [new.id]]
+        verbs.touch(new, now + 60, new.expires + 60)
+        assert self._at(verbs, 3, 4, now=new.expires) == [[new.id], [new.id]]
+
+    def _at(self, verbs: Store, *hosts: int, now: int | None = None) -> list[list[str]]:
+        moment = clock.now() if now is None else now
+        return [list(verbs.at_address(f"192.0.2.{host}", moment, 10)) for host in hosts]
+
+    def test_what_is_no_address_finds_nothing(self, verbs: Store) -> None:
+        """A client may say any text of any length; what can be no address is kept, and nobody is found by it."""
+        if not verbs.lists_sessions:
+            return
+        now = clock.now()
+        long = "x" * (LONGEST_ADDRESS + 1)
+        for client in (Client(address="", agent="Browser"), Client(address=long, last_address=long * 100), None):
+            record = created(verbs, new_record(verbs, client=client))
+            assert verbs.load(record.id) == record
+        longest = created(verbs, new_record(verbs, client=Client(address="x" * LONGEST_ADDRESS)))
+        for address in ("", long, long * 100, "*", "%", "x%"):
+            assert list(verbs.at_address(address, now, 10)) == []
+        assert list(verbs.at_address("x" * LONGEST_ADDRESS, now, 10)) == [longest.id]
+
     def test_sessions_are_listed_by_user(self, verbs: Store) -> None:
         """A user's sessions are theirs alone, whatever their primary key looks like (REQ-S60)."""
         if not verbs.lists_sessions:
@@ -787,6 +938,108 @@ class StoreContract:
         verbs.settle(found.claims, now + 1000 * DAY)
         assert not verbs.claim_overdue(now + 1000 * DAY, 10, LEASE).claims
 
+    # tally
+
+    @pytest.fixture
+    def moment(self, monkeypatch: pytest.MonkeyPatch) -> int:
+        """A full hour, at which the clock stands still."""
+        monkeypatch.setattr("typed_sessions.clock.now", lambda: FULL_HOUR)
+        return FULL_HOUR
+
+    def test_beginnings_are_tallied(self, verbs: Store, moment: int) -> None:
+        """A session has begun once, however often that is sent; one that goes on under another id is no new one, and
+        neither is one that was saved, touched or refused.
+        """
+        if not verbs.lists_sessions:
+            return
+        assert verbs.tally(moment) == (0, {})
+        record, other = (new_record(verbs, user=user) for user in (None, "7"))
+        for _ in range(2):
+            assert verbs.create(record) and verbs.create(other)
+        assert verbs.create(new_record(verbs, id=record.id)) is False
+        assert verbs.tally(moment) == (2, {})
+        changed = saved(verbs.save(next_save(record, user="7"), record))
+        verbs.touch(changed, moment + 60, changed.expires + 60)
+        for _ in range(2):
+            new = saved(verbs.replace(successor(changed), changed))
+            assert verbs.tally(moment) == (2, {})
+            changed = new
+
+    def test_ends_are_tallied(self, verbs: Store, moment: int) -> None:
+        """Each end counts once, by its reason, whatever the session was and whether or not it is known whose."""
+        if not verbs.lists_sessions:
+            return
+        reasons = [EndReason.LOGGED_OUT, EndReason.LOGGED_OUT, EndReason.OVER_LIMIT, EndReason.ROTATED]
+        for number, reason in enumerate(reasons):
+            record = created(verbs, full_record(verbs))
+            for _ in range(2):
+                verbs.end(record.id, reason, moment, None if number % 2 else record.user)
+        verbs.end(new_id(), EndReason.ENDED_BY_STAFF, moment)
+        begun, ended = verbs.tally(moment)
+        assert dict(ended) == {EndReason.LOGGED_OUT: 2, EndReason.OVER_LIMIT: 1}
+        assert begun == 4 - (begun == 3)  # a session that was ended as if it went on is one that began, or is not
+
+    @pytest.mark.parametrize("life", ["nothing is left", "a tombstone is left", "for a moment"])
+    def test_expiry_is_tallied_when_it_is_settled(self, verbs: Store, moment: int, life: str) -> None:
+        """What has expired has ended when that was announced, once, for an hour, and whether or not anything of it
+        stays.
+        """
+        if not verbs.lists_sessions:
+            return
+        ages = {"nothing is left": 100 * DAY, "a tombstone is left": DAY, "for a moment": 14 * DAY - 60}
+        changes = {"created": moment - 200 * DAY, "modified": moment - ages[life]}
+        self._overdue(verbs, **changes)
+        self._overdue(verbs, until=moment - LONG_OVER, **changes)
+        found = verbs.claim_overdue(moment, 10, LEASE)
+        assert verbs.tally(moment).ended == {}
+        expected = {EndReason.EXPIRED_IDLE: 1, EndReason.EXPIRED_ABSOLUTE: 1}
+        for later in (0, 0, 30, 600):
+            verbs.settle(found.claims, moment + later) if later < 60 else verbs.clear_expired(moment + later)
+            assert verbs.tally(moment + later).ended == expected, later
+        verbs.clear_expired(moment + RECENT + 120)
+        assert verbs.tally(moment + RECENT + 120) == (0, {})
+
+    @pytest.mark.parametrize("begins", [0, -150, 1799], ids=["full hour", "before it", "half an hour"])
+    def test_tally_is_of_an_hour(self, verbs: Store, monkeypatch: pytest.MonkeyPatch, begins: int) -> None:
+        """What happens counts for as long as it has happened within the last hour, to the minute, also if another hour
+        has begun since.
+        """
+        if not verbs.lists_sessions:
+            return
+        first = FULL_HOUR + begins
+        for later in (0, 300):
+            monkeypatch.setattr("typed_sessions.clock.now", lambda later=later: first + later)
+            verbs.end(created(verbs, new_record(verbs)).id, EndReason.LOGGED_OUT, first + later)
+        for later, number in ((300, 2), (RECENT - 61, 2), (RECENT + 61, 1), (RECENT + 239, 1), (RECENT + 361, 0)):
+            verbs.clear_expired(first + later)
+            assert verbs.tally(first + later) == (number, {EndReason.LOGGED_OUT: number} if number else {}), later
+
+    # Samples
+
+    def test_first_sample_of_a_time_is_kept(self, verbs: Store) -> None:
+        """Of one time the first sample stays, and all are told from the earliest on; or the store says that it keeps
+        none.
+        """
+        samples = [Sample(FULL_HOUR + number * INTERVAL, 10 + number, 5, number) for number in range(4)]
+        assert list(verbs.samples(0)) == []
+        for sample in (samples[2], samples[0], samples[3], samples[1], Sample(FULL_HOUR, 7, 7, 7)):
+            assert verbs.keep_sample(sample) is verbs.lists_sessions
+        kept = samples if verbs.lists_sessions else []
+        assert list(verbs.samples(0)) == kept
+        assert list(verbs.samples(samples[1].at)) == kept[1:]
+        assert list(verbs.samples(samples[1].at + 1)) == kept[2:]
+        assert list(verbs.samples(samples[3].at + 1)) == []
+
+    def test_old_samples_go(self, verbs: Store) -> None:
+        """Samples that are older than SAMPLES_LIFE go when another is taken and what is over is cleared."""
+        if not verbs.lists_sessions:
+            return
+        samples = [Sample(FULL_HOUR + later, 1, 1, 1) for later in (0, INTERVAL, SAMPLES_LIFE + INTERVAL)]
+        for sample in samples:
+            verbs.keep_sample(sample)
+        verbs.clear_expired(samples[-1].at)
+        assert list(verbs.samples(0)) == samples[1:]
+
     def _overdue(self, verbs: Store, **changes: Any) -> Record:
         """A session that was not used for long enough, but not for so long that it was forgotten."""
         expires = clock.now() - LONG_OVER
@@ -836,6 +1089,19 @@ class StoreContract:
             assert buried(verbs, first.id) is EndReason.EXPIRED_IDLE
             verbs.settle(found.claims, now)
             assert not verbs.claim_overdue(now + DAY, 10, LEASE).claims
+
+
+def _selections(now: int) -> Iterator[Selection]:
+    """Of each kind, of some time, and in each order."""
+    bounds: dict[str, list[tuple[int | None, int | None]]] = {
+        "seen": [(None, None), (now - 30, None), (None, now - 30), (now - 69, now)],
+        "expires": [(None, None), (now + 610, None), (None, now + 610), (now + 601, now + 1000)],
+    }
+    orders = cycle((False, True, True, False, True))
+    for by, mode, signed_in in product(bounds, (None, *SessionMode), (None, False, True)):
+        for since, before in bounds[by]:
+            selection = Selection(mode=mode, signed_in=signed_in, ascending=next(orders), since=since, before=before)
+            yield selection if by == "seen" else replace(selection, by="expires")
 
 
 def _codec(name: str) -> override_settings:
