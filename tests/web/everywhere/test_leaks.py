@@ -148,10 +148,8 @@ def _dump(server: RedisServer) -> list[str]:
     connection.ensure_connection()
     assert connection.connection is not None
     client: Any = server.client()
-    values = [
-        str((key, client.get(key) if client.type(key) == b"string" else client.zrange(key, 0, -1)))
-        for key in client.keys("*")
-    ]
+    read = {b"string": client.get, b"zset": lambda key: client.zrange(key, 0, -1), b"hash": client.hgetall}
+    values = [str((key, read[client.type(key)](key))) for key in client.keys("*")]
     return [*values, *connection.connection.iterdump()]
 
 
