@@ -257,7 +257,8 @@ class LiveSessions:
         live, signed_in = yield Step(store.count_by_user, store.acount_by_user, (now,))
         tally = yield Step(store.tally, store.atally, (now,))
         sample = Sample(now - now % INTERVAL, live, signed_in, tally.started)
-        yield Step(store.keep_sample, store.akeep_sample, (sample,))
+        with suppress(StoreUnavailable):  # what takes no writes can still be read
+            yield Step(store.keep_sample, store.akeep_sample, (sample,))
         return Statistics(live, signed_in, tally.started, tally.ended)
 
     def _telling_history(self, since: datetime | None) -> Flow[list[Sample]]:
@@ -347,7 +348,8 @@ class _Target(NamedTuple):
     limit: int | None
 
     def means(self, record: Record) -> bool:
-        return self.spare is None or not self.spare(record)
+        """A list may be a moment behind, so that the record itself is asked."""
+        return self.selection.chooses(record) and not (self.spare and self.spare(record))
 
     def left(self, ended: int) -> int:
         """How many of a page may still end."""

@@ -296,8 +296,10 @@ class DatabaseStore(Store):
 
     def keep_sample(self, sample: Sample) -> bool:
         with _store_errors():
-            kept = models.Sample(**sample._asdict())
-            models.Sample.objects.using(self.alias).bulk_create([kept], ignore_conflicts=True)
+            samples = models.Sample.objects.using(self.alias)
+            if not samples.filter(at=sample.at).exists():  # so that most of those who look write nothing
+                with transaction.atomic(using=self.alias):  # an error is to leave the request's transaction as it is
+                    samples.bulk_create([models.Sample(**sample._asdict())], ignore_conflicts=True)
         return True
 
     def samples(self, since: int) -> Sequence[Sample]:
