@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from email.message import Message
 from email.parser import HeaderParser
@@ -24,16 +25,22 @@ def _shipped() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZipFile]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the wheel and the source distribution."""
     # From a copy: a build leaves build/ behind, and one that is already there would hide a file that is missing.
     copy = tmp_path_factory.mktemp("source") / "project"
     shutil.copytree(
         ROOT, copy, ignore=shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__", "_build")
     )
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(copy / "dist"), str(copy)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "build", "--wheel", "--sdist", "--no-isolation", "--outdir", str(copy / "dist")]
+    done = subprocess.run([*command, str(copy)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    (path,) = (copy / "dist").glob("*.whl")
+    return copy / "dist"
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Iterator[ZipFile]:
+    (path,) = built.glob("*.whl")
     with ZipFile(path) as archive:
         yield archive
 
@@ -47,6 +54,16 @@ def metadata(wheel: ZipFile) -> Message:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: ZipFile) -> None:
     """Every file of typed_sessions/ is in the wheel, and no test, sample or benchmark is."""
     assert {name for name in wheel.namelist() if ".dist-info/" not in name} == _shipped()
+
+
+def test_the_source_distribution_holds_it_too(built: Path) -> None:
+    """Every file of typed_sessions/ is in the source distribution, with templates, styles and catalogues."""
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert _shipped() - names == set()
+    for kind in ("admin.css", "admin.js", "confirm.html", "django.mo", "django.po"):
+        assert [name for name in names if name.startswith("typed_sessions/") and name.endswith(f"/{kind}")]
 
 
 def test_the_wheel_holds_the_marker_for_type_checkers(wheel: ZipFile) -> None:
