@@ -88,7 +88,6 @@ class LivePartMixin(_Admin):
         """The live part as a page of its own, or alone for the script that refreshes it. 503 if the store is away."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        request.current_app = self.admin_site.name
         live = live_part(RANGES.get(request.GET.get("range", ""), DAY))
         context: dict[str, Any] = {"live": live, "opts": self.opts}
         name = "typed_sessions/admin/live.html"
