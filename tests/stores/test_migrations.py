@@ -10,7 +10,7 @@ import pytest
 from django.apps import apps
 from django.db import connections
 
-from tests.stores.conftest import stores
+from tests.stores.conftest import MakeStore, stores
 from typed_sessions import EndReason, clock
 from typed_sessions.models import StoredSession
 from typed_sessions.stores.base import Store
@@ -18,7 +18,11 @@ from typed_sessions.stores.record import Client
 from typed_sessions.testing.stores import created, new_record
 
 
-@pytest.mark.parametrize("store", stores("sqlite", "postgres"), indirect=True)
+@pytest.fixture(params=stores("sqlite", "postgres"))
+def store(request: pytest.FixtureRequest, make_store: MakeStore) -> Store:
+    return make_store(request.param)
+
+
 def test_addresses_are_filled_in(store: Store, database_alias: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions from before there were addresses to search by are found by them, and damaged ones stay as they are."""
     migration = import_module("typed_sessions.migrations.0006_addresses")
