@@ -27,7 +27,8 @@ TOO_DEEP: Final = "…"
 
 _OF_DJANGO: Final = {HASH_SESSION_KEY, CSRF_SESSION_KEY, "_password_reset_token"}
 _TELLING: Final = re.compile(
-    r"(?i)token|secret|passw|_hash$|api_?key|signature|credential|verifier|socialaccount_state"
+    r"(?i)token|secret|passw|_hash$|api_?key|signature|credential|verifier|nonce|challenge|socialaccount_state"
+    r"|^code$|(?:access|auth\w*|confirm\w*|email|login|reset|sms|verification)_code$"
 )
 """Of a key in the bag, which has no declaration that could say what is secret: names of what opens something."""
 
