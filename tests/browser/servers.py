@@ -83,7 +83,7 @@ class Site(Server):
         assert answer.status_code == 204, self.log()
 
     def let_a_day_pass(self) -> None:
-        subprocess.run(self.python("-m", _SITE, "day"), check=True, timeout=60)
+        subprocess.run(self.python("-m", _SITE, "day"), check=True, capture_output=True, timeout=120)
 
     def kept(self, name: str) -> bytes:
         """What the file of that name has in it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.accessibility import findings
 from tests.browser.devices import LIST, Device, Devices
 from tests.browser.listing import HERE, Listing
 from tests.browser.servers import Site
@@ -150,6 +151,7 @@ def test_what_goes_on_can_be_stopped(listing: Listing, site: Site) -> None:
     button(listing).click()
     listing.page.get_by_role("button", name="Stop").click()
     listing.page.get_by_role("button", name="Continue").wait_for()
+    assert findings(listing.page) == []
     left = int(Listing(listing.page.context.new_page()).open().page.locator(".paginator").inner_text().split()[-3])
     assert 1 < left < 3001
     listing.page.get_by_role("button", name="Continue").click()
@@ -163,7 +165,7 @@ def test_all_of_a_user_are_ended_from_their_page(listing: Listing, phone: Device
     devices.new().enter("jonas")
     listing.page.goto("/admin/auth/user/?q=marta")
     listing.open_session("marta@")
-    row = listing.page.locator(".form-row", has_text="Live sessions")
+    row = listing.page.locator(".field-live_sessions_to_end")
     assert "2" in row.inner_text()
     row.get_by_role("link", name="show").click()
     listing.wait_for(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,9 +30,8 @@ def operator(devices: Devices, name: str) -> Listing:
 
 def ways_to_end(page: Page) -> int:
     """Buttons, links and choices that end something."""
-    return (
-        page.locator("#content").get_by_text("End ", exact=False).count() + page.locator("select[name=action]").count()
-    )
+    words = page.locator("#content").get_by_text(re.compile(r"\bend (this|all|selected)", re.IGNORECASE))
+    return words.count() + page.locator("select[name=action], .tys-end").count()
 
 
 def test_s87_who_may_only_look_has_nothing_to_press(devices: Devices, phone: Device) -> None:

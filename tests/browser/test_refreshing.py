@@ -7,6 +7,9 @@ import pytest
 from tests.browser.devices import Device, Devices
 from tests.browser.listing import Listing
 
+# The refresh does not depend on the engine.
+pytestmark = pytest.mark.parametrize("site", ["redis"], indirect=True)
+
 POLL = 10_000
 """Milliseconds from one refresh to the next."""
 
