@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db.models import IntegerField
 
 from . import clock, conf, tokens
 from .backends.base import SessionStore
@@ -159,8 +160,14 @@ def _by_key(model: Any, given: str) -> Any:
 
 
 def _is_key(model: Any, given: str) -> bool:
+    field = model._meta.pk
+    while field.is_relation:
+        field = field.target_field
     try:
-        model._meta.pk.get_prep_value(model._meta.pk.to_python(given))
+        value = field.to_python(given)
+        field.get_prep_value(value)
+        if isinstance(field, IntegerField):
+            field.run_validators(value)  # a database raises errors of its own for what is too large
     except (ValidationError, ValueError, TypeError):
         return False
     return "\0" not in given

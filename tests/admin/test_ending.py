@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from time import time
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import User
 
-from tests.admin.conftest import LIST, UNKNOWN, Begin, Desk, few, hidden, ids, told
+from tests.admin.conftest import ADDRESS, LIST, UNKNOWN, Begin, Desk, few, hidden, ids, told
 from tests.commands.conftest import damage
 from tests.web.conftest import NewBrowser
 from tests.web.signing import sign_in, status
@@ -19,6 +20,7 @@ from typed_sessions.admin import ending
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.exceptions import StoreUnavailable
 from typed_sessions.stores.record import Record, Tombstone
+from typed_sessions.stores.selection import EVERYTHING, Selection
 from typed_sessions.testing.engines import Clock, Verbs
 
 TICKED = "_selected_action"
@@ -320,6 +322,33 @@ def test_forged_runs(
 
 
 @few
+def test_form_that_is_sent_again(
+    desk: Callable[[User], Desk], begin: Begin, root: User, is_live: Callable[[str], bool], clock: Clock
+) -> None:
+    """A confirmed form ends those that there were when it was asked, however often it is sent."""
+    first, at = begin(), desk(root)
+    question = at.get("end-matching/")
+    clock.advance(60)
+    second = begin()
+    assert told(at.submit(question, "end-matching/"))[0] == "success: 1 session was ended."
+    assert told(at.submit(question, "end-matching/"))[-1] == "error: No session was ended."
+    assert [is_live(first.id), is_live(second.id)] == [False, True]
+
+
+@few
+def test_form_of_yesterday(
+    desk: Callable[[User], Desk], begin: Begin, root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that asked an hour ago has to ask again."""
+    begin()
+    at = desk(root)
+    question = at.get("end-matching/")
+    later = time() + 3601
+    monkeypatch.setattr("django.core.signing.time.time", lambda: later)
+    assert told(at.submit(question, "end-matching/"))[0].startswith("error: That was asked too long ago.")
+
+
+@few
 def test_nothing_to_end(desk: Callable[[User], Desk], root: User) -> None:
     """Where nothing matches there is nothing to confirm, and a form that is sent all the same ends nothing."""
     at = desk(root)
@@ -403,6 +432,48 @@ def test_page_of_the_list(desk: Callable[[User], Desk], begin: Begin, root: User
     assert "End 1 session?" in asked(at.get("end-matching/", "p=7"))
     form = {**END, "select_across": "1", TICKED: record.id}
     assert "End 1 session?" in asked(at.post("", "p=1", **form))
+
+
+@few
+def test_many_of_one_address(
+    desk: Callable[[User], Desk], begin: Begin, root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an address with more sessions than are shown, all end; with more than are looked at, that is told."""
+    monkeypatch.setattr("typed_sessions.admin.queryset.LARGEST_SET", 2)
+    for number in range(5):
+        begin(mode=SessionMode.PERM if number % 2 else SessionMode.TEMP)
+    at = desk(root)
+    question = at.get("end-matching/", f"q={ADDRESS}&mode=temp")
+    assert str(ending.CUT) in asked(question)
+    assert told(at.submit(question, "end-matching/")) == ["success: 3 sessions were ended."]
+    monkeypatch.setattr("typed_sessions.admin.queryset.LOOKED_AT", 2)
+    question = at.get("end-matching/", f"q={ADDRESS}&mode=temp")
+    assert told(at.submit(question, "end-matching/")) == [
+        f"warning: {ending.CUT}",
+        "error: No session was ended.",
+    ]
+
+
+def test_index_that_is_behind(
+    desk: Callable[[User], Desk],
+    begin: Begin,
+    root: User,
+    user: User,
+    engine: type[SessionStore],
+    monkeypatch: pytest.MonkeyPatch,
+    is_live: Callable[[str], bool],
+) -> None:
+    """What an index still has under what it is no more is not ended with it."""
+    record, at = begin(user), desk(root)
+    question = at.get("end-matching/", "signed_in=no")
+    chosen = type(engine().store).newest
+
+    def behind(self: Any, now: int, limit: int, offset: int = 0, selection: Selection = EVERYTHING) -> Any:
+        return [record.id][offset:] if selection.signed_in is False else chosen(self, now, limit, offset, selection)
+
+    monkeypatch.setattr(type(engine().store), "newest", behind)
+    assert told(at.submit(question, "end-matching/")) == ["error: No session was ended."]
+    assert is_live(record.id)
 
 
 @few

@@ -86,6 +86,16 @@ def test_filter_of_user_who_is_no_more(desk: Callable[[User], Desk], begin: Begi
 
 
 @few
+def test_filter_of_user_without_sessions(
+    desk: Callable[[User], Desk], root: User, user: User, staff: Callable[..., User]
+) -> None:
+    """The name of a user stands there only if the list has a session of that user: nobody can read names by keys."""
+    at = desk(staff("view_livesession"))
+    for person in (root, user):
+        assert links(at.get(query=f"user={person.pk}").text)[str(person.pk)] == f"?user={person.pk}"
+
+
+@few
 def test_times_exclude_each_other(desk: Callable[[User], Desk], shop: dict[str, Record], root: User) -> None:
     """A link of one filter of time takes the other and the order out of the address, and leaves the rest."""
     at = desk(root)
@@ -118,3 +128,15 @@ def test_mistyped(desk: Callable[[User], Desk], root: User, query: str) -> None:
     assert (answer.status, answer["location"]) == (302, f"{LIST}?e=1")
     answer = desk(root).browser.get(f"{LIST}end-matching/?{query}")
     assert (answer.status, answer["location"]) == (302, f"{LIST}?e=1")
+
+
+@few
+@pytest.mark.parametrize("lookup", ["pk", "id", "id__in", "user__in", "user__exact", "mode__exact", "q__in"])
+def test_other_lookups(desk: Callable[[User], Desk], begin: Begin, root: User, user: User, lookup: str) -> None:
+    """What the page could not say in words is nothing to filter by, nor to end sessions by."""
+    record = begin(user)
+    at = desk(root)
+    for value in (record.id, user.pk, "temp"):
+        for path in ("", "end-matching/"):
+            answer = at.browser.get(f"{LIST}{path}?{lookup}={value}")
+            assert (answer.status, answer["location"]) == (302, f"{LIST}?e=1")

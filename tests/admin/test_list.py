@@ -16,6 +16,7 @@ from tests.admin.conftest import ADDRESS, FIREFOX, LIST, Begin, Desk, few, ids, 
 from tests.engines.rows import UseEngine
 from typed_sessions import SessionMode, tokens
 from typed_sessions.admin import sessions as page
+from typed_sessions.admin.ending import CUT
 from typed_sessions.admin.locations import Country
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.exceptions import StoreUnavailable
@@ -180,7 +181,7 @@ def test_budget_of_search(
         found = at.get(query=query)
     index = "at_address" if "192" in query else "of_user"
     assert [verb for verb in verbs.take() if verb not in LIVE_PART] == ["load", index, "load_many"]
-    assert sql(captured).count("auth_user") == 3
+    assert sql(captured).count("auth_user") == (3 if query.startswith("q") else 2)
     assert total(found).startswith("2") or "2 results" in found.text
 
 
@@ -203,6 +204,8 @@ def test_budget_of_search(
         "id__in=1,2",
         "user=abc",
         "user=%00",
+        "user=99999999999999999999",
+        "user=-99999999999999999999",
         "user__password=x",
         "user__isnull=1",
         "mode=nonsense",
@@ -329,6 +332,16 @@ def test_country(desk: Callable[[User], Desk], begin: Begin, root: User, monkeyp
     assert "Germany" in titles(found, record.id)
 
 
+def test_damaged_row(desk: Callable[[User], Desk], begin: Begin, root: User) -> None:
+    """One record with times that no calendar has hides no other, and can be looked at, and ended."""
+    damaged, other = begin(created=-(2**40), expires=2**40), begin()
+    at = desk(root)
+    assert set(ids(at.get())) == {damaged.id, other.id, at.id}
+    for path in (f"{damaged.id}/change/", f"{damaged.id}/end/", "end-matching/"):
+        assert at.get(path).status == 200
+    assert told(at.submit(at.get(f"{damaged.id}/end/"), f"{damaged.id}/end/")) == ["success: 1 session was ended."]
+
+
 @few
 def test_ids_that_are_tokens(
     desk: Callable[[User], Desk], begin: Begin, root: User, user: User, configure: Callable[..., None]
@@ -347,18 +360,36 @@ def test_ids_that_are_tokens(
 
 
 @few
-def test_more_than_are_looked_at(
+def test_more_than_are_shown(
     desk: Callable[[User], Desk], begin: Begin, root: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of an address with more sessions than are looked at, the page says that these are some of them."""
-    for module in ("queryset", "sessions"):
-        monkeypatch.setattr(f"typed_sessions.admin.{module}.LARGEST_SET", 2)
-    begin()
-    begin()
-    begin()
+    """Of an address with more sessions than are shown, the page says that these are not all."""
+    monkeypatch.setattr("typed_sessions.admin.queryset.LARGEST_SET", 2)
+    for _ in range(3):
+        begin()
     found = desk(root).get(query=f"q={ADDRESS}")
     assert len(ids(found)) == 2
-    assert told(found) == ["warning: There are more than 2 such sessions; these are some of them."]
+    assert told(found) == [f"warning: {CUT}"]
+
+
+def test_few_among_many(
+    desk: Callable[[User], Desk], begin: Begin, root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among many sessions of one address, those that a filter is about are found, however many others there are; with
+    more than are looked at, the page says that there may be others.
+    """
+    monkeypatch.setattr("typed_sessions.admin.queryset.LARGEST_SET", 3)
+    monkeypatch.setattr("typed_sessions.admin.queryset._PAGE", 2)
+    rare = [begin(ago=each, mode=SessionMode.PERM).id for each in (1, 70)]
+    for number in range(10):
+        begin(ago=number + 5)
+    at = desk(root)
+    found = at.get(query=f"q={ADDRESS}&mode=perm")
+    assert (ids(found), told(found)) == (rare, [])
+    monkeypatch.setattr("typed_sessions.admin.queryset.LOOKED_AT", 4)
+    found = at.get(query=f"q={ADDRESS}&mode=perm")
+    assert set(ids(found)) <= set(rare)
+    assert told(found) == [f"warning: {CUT}"]
 
 
 def test_unfold_is_used_where_it_is_installed() -> None:

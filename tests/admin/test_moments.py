@@ -60,3 +60,11 @@ def test_exactly(clock: Clock) -> None:
     assert moments.ago(clock.now) == f"{element}just now</time>"
     with translation.override("de"):
         assert 'title="15. Januar 2027 02:00"' in moments.at(clock.now)
+
+
+@pytest.mark.parametrize("moment", [-(2**70), -1, 2**40, 2**70])
+def test_beyond_time(clock: Clock, moment: int) -> None:
+    """What no calendar has is shown as the last or the first moment."""
+    for words_of in (moments.at, moments.ago, moments.ahead):
+        assert "<time" in words_of(moment)
+    assert moments.aware(moment).year in (1970, 9999)

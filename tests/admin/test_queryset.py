@@ -74,7 +74,7 @@ def test_what_django_asks(
     names: set[str] = set()
     original = LiveSessionAdmin.get_queryset
     monkeypatch.setattr(LiveSessionAdmin, "get_queryset", lambda self, request: Asked(original(self, request), names))
-    for each in ("", "p=2", "all=1", "q=ada", "mode=temp", "o=3", "pk__in=x", f"user={user.pk}", "_popup=1"):
+    for each in ("", "p=2", "all=1", "q=ada", "mode=temp", "o=3", f"user={user.pk}", "_popup=1"):
         assert at.get(query=each).status == 200
     assert names <= {
         "__getitem__", "__iter__", "__len__", "_clone", "choose", "count", "distinct", "filter", "is_cut", "order_by",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.contrib.auth.models import User
 
-from tests.admin.conftest import ADDRESS, LIST, UNKNOWN, Begin, Desk, few, ids
+from tests.admin.conftest import ADDRESS, LIST, UNKNOWN, Begin, Desk, few, ids, told
 from tests.web.conftest import NewBrowser
 from tests.web.signing import put_in_cart
 from typed_sessions import SessionMode, tokens, urn
@@ -42,6 +42,26 @@ def test_search(
     for nothing in ("ad", "da", "192.0.2", third.id[:8], "example.com", UNKNOWN, "%25", "_", "*"):
         found = at.get(query=f"q={nothing}")
         assert (ids(found), "0 results" in found.text) == ([], True), nothing
+
+
+@few
+def test_address_of_a_server_for_both_families(desk: Callable[[User], Desk], begin: Begin, root: User) -> None:
+    """An address is found in whichever way it is written."""
+    record, at = begin(), desk(root)
+    for written in (ADDRESS, f"::ffff:{ADDRESS}", "::FFFF:c000:207", f" {ADDRESS} "):
+        assert ids(at.get(query=f"q={written}".replace(" ", "+"))) == [record.id]
+
+
+@few
+@pytest.mark.parametrize("query", ["q=abc%00", "q=%00", "q=" + "a" * 5000])
+def test_what_is_not_searched_for(desk: Callable[[User], Desk], begin: Begin, root: User, query: str) -> None:
+    """A search that is refused finds nothing: it must not become the sessions of everybody."""
+    record, at = begin(), desk(root)
+    assert ids(at.get(query=query)) == []
+    question = at.get("end-matching/", query)
+    assert "There is no session to end." in question.text
+    assert told(at.submit(question, "end-matching/", query))[-1] == "error: No session was ended."
+    assert set(ids(at.get())) == {at.id, record.id}
 
 
 @few

@@ -42,8 +42,10 @@ BATCH: Final = 500
 """Sessions that end before it is looked at the time again."""
 SECONDS: Final = 2.0
 """For which one request goes on ending sessions."""
+CUT: Final = gettext_lazy("There are too many sessions of that user or address to look at all of them.")
 _SALT: Final = "typed_sessions.admin.ending"
-_A_DAY: Final = 86_400
+_PATIENCE: Final = 3600
+"""Seconds in which a page that asks has to be answered."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class Run:
     total: int
     """How many there were when it was asked."""
     began: int | None = None
-    """When it was confirmed. Sessions that begin later stay."""
+    """When it was asked, or of one user or address, confirmed. Sessions that begin later stay."""
     ended: int = 0
 
     def signed(self, request: HttpRequest) -> str:
@@ -64,9 +66,9 @@ class Run:
 
     @classmethod
     def read(cls, request: HttpRequest) -> Run | None:
-        """``None`` for what this member of staff was not asked within a day."""
+        """``None`` for what this member of staff was not asked within an hour."""
         try:
-            found = signing.loads(request.POST.get("run", ""), salt=_salt(request), max_age=_A_DAY)
+            found = signing.loads(request.POST.get("run", ""), salt=_salt(request), max_age=_PATIENCE)
         except signing.BadSignature:
             return None
         return msgspec.convert(found, cls)
@@ -82,6 +84,8 @@ class Part:
     is_all: bool = True
     left: int = 0
     """Sessions that could not be ended."""
+    is_cut: bool = False
+    """Whether there may be others, which were not looked at."""
 
 
 class EndingMixin(PermissionsMixin):
@@ -171,10 +175,14 @@ class EndingMixin(PermissionsMixin):
         is_own = has_own(wanted, viewer)
         count = max(0, listed.result_count - is_own)
         words = words_of(listed)
-        run = Run(wanted=wanted, words=words, total=count)
+        # Of one user or address all end that there are when it is confirmed; of many, those that were asked about.
+        began = None if wanted.is_small else clock.now()
+        run = Run(wanted=wanted, words=words, total=count, began=began)
         notes = _notes(is_own)
         if not viewer.is_superuser:
             notes.append(_("Sessions of superusers stay."))
+        if listed.queryset.is_cut:
+            notes.append(str(CUT))
         return self.page(
             request,
             "confirm",
@@ -198,7 +206,7 @@ class EndingMixin(PermissionsMixin):
             log_part(request, run, part)
         run = dataclasses.replace(run, ended=run.ended + part.ended)
         if part.is_all:
-            tell(request, run.ended, is_own=has_own(run.wanted, viewer), left=part.left)
+            tell(request, run.ended, is_own=has_own(run.wanted, viewer), left=part.left, is_cut=part.is_cut)
             return HttpResponseRedirect(self._url("changelist"))
         total = max(run.total, run.ended)
         return self.page(
@@ -257,8 +265,9 @@ def end_part(run: Run, viewer: Viewer, part: Part) -> None:
 
 
 def _end_looking(run: Run, viewer: Viewer, part: Part, until: float) -> None:
-    while rows := [row for row in SessionQuery(viewer, run.wanted) if _is_of(run, row.record, viewer)]:
-        before = part.ended
+    while True:
+        query, before = SessionQuery(viewer, run.wanted), part.ended
+        rows = [row for row in query if _is_of(run, row.record, viewer)]
         for row in rows:
             if site.end_one(row.record.id):
                 part.rows.append(row)
@@ -268,11 +277,12 @@ def _end_looking(run: Run, viewer: Viewer, part: Part, until: float) -> None:
                 return
         if part.ended == before:
             part.left += len(rows)
+            part.is_cut |= query.is_cut
             return
 
 
 def _is_of(run: Run, record: Record, viewer: Viewer) -> bool:
-    return not viewer.spares(record) and record.created <= (run.began or 0)
+    return run.wanted.has(record) and record.created <= (run.began or 0) and not viewer.spares(record)
 
 
 def _end_by_index(run: Run, viewer: Viewer, part: Part, until: float) -> None:
@@ -291,7 +301,9 @@ def _end_by_index(run: Run, viewer: Viewer, part: Part, until: float) -> None:
         part.ended += found
 
 
-def tell(request: HttpRequest, ended: int, *, is_own: bool = False, gone: int = 0, left: int = 0) -> None:
+def tell(
+    request: HttpRequest, ended: int, *, is_own: bool = False, gone: int = 0, left: int = 0, is_cut: bool = False
+) -> None:
     """Messages of how many sessions have ended in truth, and why others have not."""
     if ended:
         words = ngettext("%(count)s session was ended.", "%(count)s sessions were ended.", ended)
@@ -301,6 +313,8 @@ def tell(request: HttpRequest, ended: int, *, is_own: bool = False, gone: int = 
         messages.warning(request, words % {"count": number(gone)})
     if is_own:
         messages.warning(request, _("Your own session goes on. Sign out to end it."))
+    if is_cut:
+        messages.warning(request, CUT)
     if left:
         words = ngettext("%(count)s session could not be ended.", "%(count)s sessions could not be ended.", left)
         messages.error(request, words % {"count": number(left)})

@@ -11,7 +11,6 @@ from django.contrib.admin.views.main import ORDER_VAR, ChangeList
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from .. import site
 from ..states import SessionMode
 from .queryset import SessionQuery
 
@@ -53,12 +52,12 @@ class _Filter(SimpleListFilter):
     def choices(self, changelist: ChangeList) -> Iterator[Any]:
         for value, words in (None, _("All")), *self.lookup_choices:
             link = changelist.get_query_string({str(self.parameter_name): value}, list(self.excluded))
-            yield {"selected": self.value() == value, "query_string": link, "display": words}
+            said = words if value is None else self.words(value, changelist)
+            yield {"selected": self.value() == value, "query_string": link, "display": said}
 
-    @property
-    def chosen(self) -> StrOrPromise | None:
-        """The value in words."""
-        return dict(self.lookup_choices).get(self.value() or "")
+    def words(self, value: str, changelist: ChangeList) -> StrOrPromise:
+        """What the list says of the value."""
+        return dict(self.lookup_choices)[value]
 
 
 class UserFilter(_Filter):
@@ -68,18 +67,17 @@ class UserFilter(_Filter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Choices:
         given = self.value()
-        if given is None:
-            return ()
-        key = site.written_key(given)
-        if key is None:
-            raise IncorrectLookupParameters
-        person = site.users_of([key]).get(key)
-        if person is None or not model_admin.viewer(request).may_see(person):
-            return ((given, given),)
-        return ((given, person.get_username()),)
+        return () if given is None else ((given, given),)
+
+    def words(self, value: str, changelist: ChangeList) -> StrOrPromise:
+        """The name, if the list has a session of that user; whose key is whose is not for everybody to find out."""
+        return next((row.person.get_username() for row in changelist.queryset if row.person), value)
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return queryset.filter(user=self.value())
+        try:
+            return queryset.filter(user=self.value())
+        except ValueError as error:
+            raise IncorrectLookupParameters from error
 
 
 class ModeFilter(_Filter):
@@ -132,12 +130,18 @@ class ExpiresFilter(_Filter):
 
 def words_of(changelist: ChangeList) -> str:
     """What a list is filtered by, in a line for people; empty if by nothing."""
-    chosen = [(spec.title, spec.chosen) for spec in changelist.filter_specs if isinstance(spec, _Filter)]
-    parts = [*chosen, (_("search"), changelist.query)]
-    return ", ".join(f"{title}: {value}" for title, value in parts if value)
+    filters = [spec for spec in changelist.filter_specs if isinstance(spec, _Filter)]
+    parts = [(spec.title, spec.words(value, changelist)) for spec in filters if (value := spec.value()) is not None]
+    if changelist.query:
+        parts.append((_("search"), changelist.query))
+    return ", ".join(f"{title}: {value}" for title, value in parts)
 
 
 FILTERS: Final = (UserFilter, ModeFilter, SignedInFilter, SeenFilter, ExpiresFilter)
+
+
+PARAMETERS: Final = frozenset(each.parameter_name for each in FILTERS)
+"""All that a query string may be filtered by."""
 
 
 def sorted_by(request: HttpRequest) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import Final
 
 from django.utils import formats
 from django.utils import timezone as zones
@@ -12,6 +13,9 @@ from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 
 from .. import clock
+
+_LATEST: Final = 253_402_000_000
+"""In the last days of the year 9999, in every time zone."""
 
 
 def at(moment: int | None) -> SafeString | str:
@@ -23,7 +27,7 @@ def ago(moment: int) -> SafeString:
     """Such as "3 minutes ago", with the exact time for who points at it."""
     if clock.now() - moment < 60:
         return _element(moment, _("just now"))
-    words = timesince(_aware(moment), _aware(clock.now()), depth=1)
+    words = timesince(aware(moment), aware(clock.now()), depth=1)
     return _element(moment, _("%(time)s ago") % {"time": words})
 
 
@@ -33,17 +37,18 @@ def ahead(moment: int) -> SafeString:
         return _element(moment, _("over"))
     if moment - clock.now() < 60:
         return _element(moment, _("in less than a minute"))
-    words = timeuntil(_aware(moment), _aware(clock.now()), depth=1)
+    words = timeuntil(aware(moment), aware(clock.now()), depth=1)
     return _element(moment, _("in %(time)s") % {"time": words})
 
 
 def _element(moment: int, words: str) -> SafeString:
-    return format_html('<time datetime="{}" title="{}">{}</time>', _aware(moment).isoformat(), _exactly(moment), words)
+    return format_html('<time datetime="{}" title="{}">{}</time>', aware(moment).isoformat(), _exactly(moment), words)
 
 
 def _exactly(moment: int) -> str:
-    return formats.date_format(zones.localtime(_aware(moment)), "DATETIME_FORMAT")
+    return formats.date_format(zones.localtime(aware(moment)), "DATETIME_FORMAT")
 
 
-def _aware(moment: int) -> datetime:
-    return datetime.fromtimestamp(moment, tz=timezone.utc)
+def aware(moment: int) -> datetime:
+    """Seconds since the epoch, in UTC. A damaged record may say one that Python has not, and is shown all the same."""
+    return datetime.fromtimestamp(min(max(moment, 0), _LATEST), tz=timezone.utc)

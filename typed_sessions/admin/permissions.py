@@ -34,6 +34,8 @@ class Viewer:
     def __init__(self, request: HttpRequest, admin_site: AdminSite, page: PermissionsMixin | None = None) -> None:
         self._request, self._site, self._page = request, admin_site, page
         self._user: Any = request.user
+        self._seen: dict[str, bool] = {}
+        """Which users' sessions are there, by primary keys as records have them."""
 
     @property
     def is_superuser(self) -> bool:
@@ -72,17 +74,16 @@ class Viewer:
         """Whether sessions of ``person`` are there for this viewer; ``None`` is nobody, or somebody deleted."""
         return self.is_superuser or not _is_superuser(person)
 
-    @cached_property
-    def hidden(self) -> frozenset[str]:
-        """The primary keys, as records have them, of everybody whose sessions are not there for this viewer."""
-        model: Any = get_user_model()
-        if self.is_superuser or not any(field.name == "is_superuser" for field in model._meta.get_fields()):
-            return frozenset()
-        return frozenset(map(site.key_of_user, model._base_manager.filter(is_superuser=True).only("pk")))
-
     def spares(self, record: Record) -> bool:
         """Whether the session stays when many end: the viewer's own, and one that is not there for the viewer."""
-        return record.id == self.own_key or record.user in self.hidden
+        return record.id == self.own_key or not self._may_see_key(record.user)
+
+    def _may_see_key(self, key: str | None) -> bool:
+        if key is None or self.is_superuser:
+            return True
+        if key not in self._seen:
+            self._seen[key] = self.may_see(site.users_of([key]).get(key))
+        return self._seen[key]
 
     def user_url(self, person: Any) -> str | None:
         """The page of a user in this admin, if there is one that the viewer may see."""

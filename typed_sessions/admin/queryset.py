@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Final, Literal, NamedTuple, overload
 
@@ -22,10 +22,13 @@ from ..models import LiveSession
 from ..stores.base import Store
 from ..stores.record import Client, Record, Tombstone
 from ..stores.selection import EVERYTHING, Selection
+from .moments import aware
 from .permissions import Viewer
 
 LARGEST_SET: Final = 1000
-"""Sessions of one user or address that are looked at."""
+"""Sessions of one user or address that are shown."""
+LOOKED_AT: Final = 10_000
+"""Sessions of one user or address that are looked at, to find those among them that are to be shown."""
 ONE_PAGE: Final = 50
 """Up to so many are counted one by one, without those that are hidden."""
 _PAGE: Final = 500
@@ -50,8 +53,8 @@ class Source(NamedTuple):
     def ids(self, store: Store, now: int) -> Sequence[str]:
         """Of a user or an address, by the store's index of them."""
         if self.kind == "user":
-            return store.of_user(self.value, now)[:LARGEST_SET]
-        return store.at_address(self.value, now, LARGEST_SET)
+            return store.of_user(self.value, now)[:LOOKED_AT]
+        return store.at_address(self.value, now, LOOKED_AT)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -153,7 +156,9 @@ class SessionQuery:
     @property
     def is_cut(self) -> bool:
         """Whether there are more than are looked at, because so many have the same user or address."""
-        return self.wanted.is_small and len(self) >= LARGEST_SET
+        if self.wanted.is_small:
+            self._all()
+        return self._rows.is_cut
 
     def get(self, *conditions: Q, **lookups: object) -> LiveSession:
         found = list(self.filter(*conditions, **lookups))
@@ -206,28 +211,36 @@ class SessionQuery:
         return rows_of(self._live(store, ids), self.viewer)
 
     def _small_set(self, store: Store) -> list[LiveSession]:
-        """Those of the first of the sources, as far as they are of the others too."""
-        first = min(self.wanted.sources, key=lambda sources: any(source.kind != "id" for source in sources))
-        found = dict.fromkeys(site.ids_of(source.value for source in first if source.kind == "id"))
-        for source in sorted(source for source in first if source.kind != "id"):
-            found.update(dict.fromkeys(source.ids(store, self.wanted.now)))
-        records = self._live(store, list(found))
+        """Those of the first of the sources, as far as they are of the others and of the selection too."""
+        ids = self._candidates(store)
+        records: list[Record] = []
+        for begin in range(0, len(ids), _PAGE):
+            records += self._live(store, ids[begin : begin + _PAGE])
+            if len(records) >= LARGEST_SET:
+                break
+        self._rows.is_cut = len(records) >= LARGEST_SET or len(ids) >= LOOKED_AT
         by = self.wanted.selection.by
         records.sort(key=lambda record: (getattr(record, by), record.id), reverse=not self.wanted.selection.ascending)
         return rows_of(records[:LARGEST_SET], self.viewer)
 
+    def _candidates(self, store: Store) -> list[str]:
+        first = min(self.wanted.sources, key=lambda sources: any(source.kind != "id" for source in sources))
+        found = dict.fromkeys(site.ids_of(source.value for source in first if source.kind == "id"))
+        for source in sorted(source for source in first if source.kind != "id"):
+            found.update(dict.fromkeys(source.ids(store, self.wanted.now)))
+        return list(found)
+
     def _live(self, store: Store, ids: Sequence[str]) -> list[Record]:
-        parts = (ids[begin : begin + _PAGE] for begin in range(0, len(ids), _PAGE))
         now = clock.now()
-        found = (record for part in parts for record in store.load_many(part))
         # For a moment a record can stand in a list where it was before.
-        return [record for record in found if record.is_live(now) and self.wanted.has(record)]
+        return [each for each in store.load_many(ids) if each.is_live(now) and self.wanted.has(each)]
 
 
 class _Rows:
     """What was loaded, for a query and its clones."""
 
     found: list[LiveSession] | None = None
+    is_cut = False
 
 
 def rows_of(records: Sequence[Record], viewer: Viewer) -> list[LiveSession]:
@@ -293,7 +306,7 @@ def _dressed(
 
 
 def _moment(seconds: int) -> datetime:
-    moment = datetime.fromtimestamp(seconds, tz=timezone.utc)
+    moment = aware(seconds)
     return moment if django_settings.USE_TZ else moment.astimezone().replace(tzinfo=None)
 
 

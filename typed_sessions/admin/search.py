@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
@@ -11,6 +10,7 @@ from django.db.models import Q
 from django.http import QueryDict
 
 from .. import site, tokens
+from ..addresses import spelled
 from .queryset import Source
 
 LONGEST: Final = 320
@@ -28,7 +28,7 @@ def sources_of(text: str) -> frozenset[Source]:
     if not given or len(given) > LONGEST or "\0" in given:
         return frozenset()
     found = {Source("user", site.key_of_user(user)) for user in _users(given)}
-    if (address := _address(given)) is not None:
+    if (address := spelled(given)) is not None:
         found.add(Source("address", address))
     if tokens.is_well_formed(session_id := given.removeprefix(_URN)):
         found.add(Source("id", session_id))
@@ -74,10 +74,3 @@ def _email_field(model: Any) -> str | None:
     except FieldDoesNotExist:
         return None
     return name
-
-
-def _address(given: str) -> str | None:
-    try:
-        return str(ip_address(given))
-    except ValueError:
-        return None

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.contrib import admin
-from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.utils.html import format_html
@@ -21,11 +22,11 @@ from ..states import SessionMode
 from . import moments
 from .details import DetailsMixin
 from .devices import device_of
-from .ending import EndingMixin
-from .filters import FILTERS, sorted_by
+from .ending import CUT, EndingMixin
+from .filters import FILTERS, PARAMETERS, sorted_by
 from .live import LivePartMixin, is_refresh
 from .locations import country_of
-from .queryset import LARGEST_SET, ONE_PAGE, SessionQuery, find, last_of
+from .queryset import ONE_PAGE, SessionQuery, find, last_of
 from .search import sources_of, without, without_tokens
 
 if TYPE_CHECKING:
@@ -78,8 +79,15 @@ class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
         return SessionQuery(self.viewer(request))
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        found = queryset.restricted(sources_of(search_term)) if search_term.strip() else queryset
-        return found, False
+        # What Django refuses to search for arrives as nothing, which must not find everything.
+        is_searched = any(text.strip() for text in (search_term, request.GET.get(SEARCH_VAR, "")))
+        return queryset.restricted(sources_of(search_term)) if is_searched else queryset, False
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """By the filters alone, which say on every page what the list is about."""
+        if lookup not in PARAMETERS:
+            raise IncorrectLookupParameters
+        return True
 
     def get_ordering(self, request: HttpRequest) -> Any:
         return ("expires",) if sorted_by(request) == ("expires",) else self.ordering
@@ -113,8 +121,7 @@ class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
         response = super().changelist_view(request, {"end_matching_url": url if may_end else None, **context})
         listed = getattr(response, "context_data", None) or {}
         if "cl" in listed and listed["cl"].queryset.is_cut and not is_refresh(request):
-            text = _("There are more than %(count)s such sessions; these are some of them.")
-            self.message_user(request, text % {"count": LARGEST_SET}, "WARNING")
+            self.message_user(request, str(CUT), "WARNING")
         return response
 
     def _unavailable(self, request: HttpRequest, problem: str, status: int) -> HttpResponse:

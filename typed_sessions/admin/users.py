@@ -131,7 +131,7 @@ class LiveSessionsUserMixin(Base):
                 end_part(Run(wanted=wanted, words="", total=0, began=now), viewer, part)
         finally:
             log_ends(request, part.rows)
-        tell(request, part.ended, is_own=is_own, left=part.left)
+        tell(request, part.ended, is_own=is_own, left=part.left, is_cut=part.is_cut)
         if not part.is_all:
             self.message_user(request, _("There are more: please end them too."), "WARNING")
 
