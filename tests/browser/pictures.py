@@ -22,7 +22,7 @@ from tests.servers.redis import RedisServer, binaries
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-COLOURS = 128
+COLOURS = 256
 """In a picture, so that it is small."""
 
 
@@ -47,12 +47,16 @@ def take(site: Site, directory: Path) -> None:
         visitor = devices.phone()
         visitor.sign_in("marta")
         visitor.look("/cart/")
-        for name, options in (("list", {}), ("dark", {"dark": True}), ("phone", {"width": 375})):
+        for name, who, options in (
+            ("list", "ada", {}),
+            ("dark", "sam", {"dark": True}),
+            ("phone", "olga", {"width": 375}),
+        ):
             operator = devices.new(**options)
-            operator.enter("ada")
+            operator.page.set_viewport_size({"width": options.get("width", 1280), "height": 1080})
+            operator.enter(who)
             save(operator.look(), directory / f"admin-{name}.png")
-        operator = devices.new()
-        operator.enter("ada")
+        operator = devices.all[1]
         Listing(operator.look(f"{LIST}?q=marta")).open_session("192.0.2.44")
         save(operator.page, directory / "admin-session.png", whole=True)
 
@@ -63,7 +67,9 @@ def save(page: Page, file: Path, whole: bool = False) -> None:
 
     page.screenshot(path=file, full_page=whole)
     with Image.open(file) as picture:
-        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+        picture.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            file, optimize=True
+        )
 
 
 if __name__ == "__main__":

@@ -92,21 +92,20 @@ def grow(count: int) -> None:
 
 
 def pass_a_day() -> None:
-    """Lets visitors come and go for a day, most of them in the afternoon, so that there is something to show."""
+    """Lets visitors come and go for a day, most of them towards its end, so that there is something to show."""
     now, chance = clock.now(), random.Random(2)
     users = list(User.objects.filter(username__in=CUSTOMERS).order_by("pk"))
-    templates = [_kept(user) for user in users] + [_kept(None)] * 2 * len(users)
+    with patch("typed_sessions.clock.now", lambda: now - 86_400):
+        templates = [_kept(user) for user in users] + [_kept(None)] * 2 * len(users)
     for moment in range(now - 86_400, now + 1, 300):
         with patch("typed_sessions.clock.now", lambda moment=moment: moment):
-            _come_and_go(templates, moment, chance)
+            _come_and_go(templates, moment, (moment - now) / 86_400 + 1, chance)
 
 
-def _come_and_go(templates: list[Record], moment: int, chance: random.Random) -> None:
+def _come_and_go(templates: list[Record], moment: int, of_day: float, chance: random.Random) -> None:
     """What happens within five minutes."""
     store = _store().store
-    hour = moment % 86_400 / 3600
-    visitors = int(4 + 8 * math.sin((hour - 8) / 24 * 2 * math.pi) + chance.randrange(4))
-    for _ in range(max(0, visitors)):
+    for _ in range(max(0, int(7 + 5 * math.sin((of_day - 0.55) * 2 * math.pi) + chance.randrange(4)))):
         template = chance.choice(templates)
         mode = SessionMode.PERM if template.user and chance.random() < 0.5 else SessionMode.TEMP
         store.create(_aged(template, mode, moment - chance.randrange(300), chance))
