@@ -72,7 +72,7 @@ PROGRAMS = [
     ("Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)", "Googlebot 2"),
     (f"Mozilla/5.0 (X11; Linux x86_64) {WEBKIT} HeadlessChrome/139.0.0.0 Safari/537.36", "HeadlessChrome 139 on Linux"),
     ("curl/8.5.0", "curl 8"),
-    ("python-httpx/0.28", "python-httpx/0.28"),
+    ("python-shopcheck/0.28", "python-shopcheck/0.28"),
 ]
 
 
