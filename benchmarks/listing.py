@@ -18,30 +18,28 @@ import msgspec
 from django.db import connection
 from django_redis import get_redis_connection
 
-from typed_sessions import clock, live_sessions, tokens
-from typed_sessions.models import StoredSession
+from typed_sessions import SessionMode, clock, live_sessions, tokens
+from typed_sessions.models import Sample, StoredSession, Tally
 from typed_sessions.stores import database, scripts
-from typed_sessions.stores.record import GRACE, Record, new_nonce
+from typed_sessions.stores.record import GRACE, Client, Record, new_nonce
 from typed_sessions.stores.redis import RedisStore
 
 from .counting import Counter
 from .engines import OurEngine
+from .questions import AT_ADDRESS, EACH, FIRST_USER, SIGNED_IN, address, questions
 from .site import DIRECT, RELAYED
 from .timing import seconds_of
 
-PAGE = 50
 _DAY = 86_400
-_LIFETIME = 14 * _DAY
+_LIFETIMES = {SessionMode.TEMP: 14 * _DAY, SessionMode.PERM: 28 * _DAY}
 _ITEMS = 1
 """In the cart: with it a record has about as many bytes as most have."""
-_SIGNED_IN = 10
-"""One session in so many is a user's."""
-_EACH = 5
-"""Sessions of a user."""
+_PERMANENT = 4
+"""One session in so many is a permanent one."""
 _BATCH = 1000
-_FIRST_USER = 1000
-_TIMES = 30
-_ENDED = 200
+_AGENT = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+)
 
 T = TypeVar("T")
 
@@ -89,7 +87,10 @@ def listed(engine: OurEngine, counter: Counter, sessions: int, tell: Callable[[s
         kept.settle_down()
         sizes = kept.sizes(sessions)
         tell(f"{engine.name}: listing")
-        costs = {name: _cost(engine, counter, times, ask) for name, times, ask in _questions(sessions)}
+        costs = {}
+        for name, times, ask in questions(lambda: engine.store().store, sessions):
+            costs[name] = _cost(engine, counter, times, ask)
+            tell(f"{engine.name}: {name}: {_told(costs[name].first)} ms, {_told(costs[name].usual)} ms")
         load = os.getloadavg()[0]
         kept.clear()
         tell(f"{engine.name}: {sessions:,} sessions that have expired")
@@ -100,7 +101,8 @@ def listed(engine: OurEngine, counter: Counter, sessions: int, tell: Callable[[s
         reaping = time.perf_counter() - begun
         left = kept.left()
         kept.clear()
-    return Listed(sessions, kept.bytes_of(template), seeding, costs, load, sizes, reaping, ended, left)
+    record = kept.bytes_of(next(_records(template, 1, is_over=False)))
+    return Listed(sessions, record, seeding, costs, load, sizes, reaping, ended, left)
 
 
 def _template(engine: OurEngine) -> Record:
@@ -113,46 +115,33 @@ def _template(engine: OurEngine) -> Record:
 
 
 def _records(template: Record, number: int, is_over: bool) -> Iterator[Record]:
-    """Sessions of two weeks, more of them of late; ``is_over``: all have expired, for as long as a reaper waits."""
+    """Sessions of two weeks and of four, more of them of late; ``is_over``: all have expired, and a reaper may come."""
     now = clock.now()
     # No secret: the same sessions each time.
     chance = random.Random(5)
     for index in range(number):
+        mode = SessionMode.TEMP if index // SIGNED_IN % _PERMANENT else SessionMode.PERM
         if is_over:
             expires = now - GRACE - 1 - chance.randrange(600)
-            seen = expires - _LIFETIME
+            seen = expires - _LIFETIMES[mode]
         else:
-            seen = now - int((_LIFETIME - _DAY) * chance.random() ** 2)
-            expires = seen + _LIFETIME
-        signed_in = index % _SIGNED_IN == 0
-        user = str(_FIRST_USER + index // (_SIGNED_IN * _EACH)) if signed_in else None
+            seen = now - int((_LIFETIMES[SessionMode.TEMP] - _DAY) * chance.random() ** 2)
+            expires = seen + _LIFETIMES[mode]
+        signed_in = index % SIGNED_IN == 0
+        user = str(FIRST_USER + index // (SIGNED_IN * EACH)) if signed_in else None
         yield msgspec.structs.replace(
             template,
             id=secrets.token_hex(20),
             nonce=new_nonce(),
+            mode=mode,
             user=user,
+            client=Client(address=address(index // AT_ADDRESS), agent=_AGENT),
             authenticated=seen if signed_in else None,
             created=seen,
             modified=seen,
             seen=seen,
             expires=expires,
         )
-
-
-def _questions(sessions: int) -> Iterator[tuple[str, int, Callable[[], object]]]:
-    """What is asked for, how often, and how."""
-    pages = sessions // PAGE
-    chance = random.Random(7)
-    middle, last = (pages // 2 - 1) * PAGE, (pages - 1) * PAGE
-    users = sessions // (_SIGNED_IN * _EACH)
-    doomed = iter([session.id for session in live_sessions.recent(_ENDED + 10, offset=PAGE)])
-    yield f"newest {PAGE}", _TIMES, lambda: live_sessions.recent(PAGE)
-    yield f"page {pages // 2:,}", _TIMES, lambda: live_sessions.recent(PAGE, middle)
-    yield f"page {pages:,}, the last one", _TIMES, lambda: live_sessions.recent(PAGE, last)
-    yield "another page each time", _TIMES, lambda: live_sessions.recent(PAGE, chance.randrange(pages) * PAGE)
-    yield f"the {_EACH} of a user", _TIMES, lambda: live_sessions.for_user(_FIRST_USER + chance.randrange(users))
-    yield "count", _TIMES, live_sessions.count
-    yield "end one", _ENDED, lambda: live_sessions.end(next(doomed))
 
 
 def _cost(engine: OurEngine, counter: Counter, times: int, ask: Callable[[], object]) -> Cost:
@@ -176,34 +165,48 @@ class _InRedis:
 
     def seed(self, records: Iterable[Record]) -> None:
         self._client.script_load(scripts.CREATE.source)
+        store, minute = self._store, clock.now() // 60
         for batch in _batches(records):
             with self._client.pipeline(transaction=False) as pipeline:
                 for record in batch:
-                    keys = self._store._keys(record)
-                    pipeline.evalsha(scripts.CREATE.sha, len(keys), *keys, *self._store._arguments(record))
+                    keys = (store._names.record(record.id), store._tally_key(minute * 60), *store._index_of(record))
+                    arguments = (*store._arguments(record), minute, scripts.TALLY_LIFE)
+                    pipeline.evalsha(scripts.CREATE.sha, len(keys), *keys, *arguments)
                 pipeline.execute()
 
     def settle_down(self) -> None:
         """There is nothing to wait for."""
 
     def sizes(self, sessions: int) -> dict[str, float]:
-        by_seen, by_expiry = (self._client.memory_usage(key, samples=0) for key in self._store._index_keys(None))
-        users = range(_FIRST_USER, _FIRST_USER + sessions // (_SIGNED_IN * _EACH))
-        some = random.Random(9).sample(users, min(len(users), 500))
-        by_user = sum(self._client.memory_usage(self._store._user_key(str(user)), samples=0) for user in some)
+        names, users, addresses = self._store._names, sessions // (SIGNED_IN * EACH), sessions // AT_ADDRESS
         index = {
-            "by last use": by_seen / sessions,
-            "by expiry": by_expiry / sessions,
-            "by user": by_user / len(some) * len(users) / sessions,
+            "by last use": self._memory(names.all_seen) / sessions,
+            "by expiry": self._memory(names.all_expiry) / sessions,
+            "by user": self._memory_of_many([names.user(str(FIRST_USER + user)) for user in range(users)]) / sessions,
+            "by address": self._memory_of_many([names.addresses + address(n) for n in range(addresses)]) / sessions,
         }
         whole = self._client.info("memory")["used_memory_dataset"] / sessions
         return {**index, "index": sum(index.values()), "all": whole}
 
+    def _memory(self, keys: Iterable[str]) -> int:
+        return sum(self._client.memory_usage(key, samples=0) or 0 for key in keys)
+
+    def _memory_of_many(self, keys: list[str]) -> float:
+        """Of all, by some of them."""
+        some = random.Random(9).sample(keys, min(len(keys), 500))
+        return self._memory(some) / len(some) * len(keys)
+
     def left(self) -> dict[str, str]:
         deadline = time.monotonic() + 5
-        while self._client.dbsize() and time.monotonic() < deadline:  # keys of users have a second to live
+        while (keys := self._of_sessions()) and time.monotonic() < deadline:  # those of users have a second to live
             time.sleep(0.1)
-        return {"keys": f"{self._client.dbsize():,}"}
+        return {"keys": f"{keys:,}"}
+
+    def _of_sessions(self) -> int:
+        """How many keys there are, but for the numbers of how many sessions there were."""
+        names = self._store._names
+        numbers = (names.samples, names.tally(0)[:-1])
+        return sum(not key.decode().startswith(numbers) for key in self._client.scan_iter(count=10_000))
 
     def clear(self) -> None:
         self._client.flushdb()
@@ -232,7 +235,8 @@ class _InTheDatabase:
     def sizes(self, sessions: int) -> dict[str, float]:
         if connection.vendor != "postgresql":
             return {}
-        names = {"seen": "by last use", "expiry": "by expiry", "user": "by user"}
+        names = {"seen": "by last use", "expiry": "by expiry", "user": "by user", "address": "by address"}
+        names["last"] = names["address"]
         found: dict[str, float] = {}
         for name, size in self._indexes():
             what = names.get(name.rpartition("_by_")[2], "of the id")
@@ -251,9 +255,10 @@ class _InTheDatabase:
     def clear(self) -> None:
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
-                cursor.execute(f"TRUNCATE {_table()}")
+                cursor.execute(f"TRUNCATE {_table()}, {Tally._meta.db_table}, {Sample._meta.db_table}")
         else:
-            StoredSession.objects.all().delete()
+            for model in (StoredSession, Tally, Sample):
+                model.objects.all().delete()
 
     def _indexes(self) -> list[tuple[str, int]]:
         with connection.cursor() as cursor:
@@ -292,12 +297,12 @@ def times(found: dict[str, Listed]) -> tuple[list[str], list[list[str]]]:
         row = [operation]
         for each in found.values():
             cost = each.costs[operation]
-            row += [f"{_ms(cost.first)} ({cost.first_count})", f"{_ms(cost.usual)} ({cost.count})"]
+            row += [f"{_told(cost.first)} ({cost.first_count})", f"{_told(cost.usual)} ({cost.count})"]
         rows.append(row)
     return head, rows
 
 
-def _ms(seconds: float) -> str:
+def _told(seconds: float) -> str:
     return f"{seconds * 1e3:.2f}" if seconds < 0.1 else f"{seconds * 1e3:.0f}"
 
 
