@@ -263,6 +263,16 @@ def test_s86_no_secret_and_no_token_in_the_page(
 
 
 @few
+def test_s86_nothing_of_the_envelope_is_html(desk: AtDesk, begin: Begin, root: User) -> None:
+    """Nor what somebody with access to the store could write around it: the class, and the user's key."""
+    record = begin(User(pk=ATTACK), type=ATTACK)
+    found = page(desk(root), record.id)
+    assert "<script>alert" not in found.text
+    for name in ("of_user", "stored_as", "trouble"):
+        assert "<script>alert(1)" in said(found, name), name
+
+
+@few
 def test_what_this_release_does_not_understand(
     desk: AtDesk, begin: Begin, root: User, wallet: Callable[..., dict[str, Any]]
 ) -> None:
