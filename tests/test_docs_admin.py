@@ -196,7 +196,8 @@ FIGURES = [
     ("within the last hour", RECENT, 3600),
     ("Samples are kept for a week", SAMPLES_LIFE, 7 * 86_400),
     ("the last 24 hours or 7 days", tuple(chart.RANGES), ("day", "week")),
-    ("1,000 sessions are looked at", queryset.LARGEST_SET, 1000),
+    ("up to 10,000 sessions are looked at", queryset.LOOKED_AT, 10_000),
+    ("until 1,000 are found", queryset.LARGEST_SET, 1000),
     ("``list_per_page`` is 50", LiveSessionAdmin.list_per_page, 50),
 ]
 
