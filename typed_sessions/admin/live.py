@@ -135,8 +135,8 @@ def _counters(statistics: Statistics) -> tuple[tuple[str, str], ...]:
 
 
 def _reasons(ended: Mapping[EndReason, int]) -> tuple[tuple[str, str], ...]:
-    found = sorted(((count, reason) for reason, count in ended.items() if count), key=lambda pair: -pair[0])
-    return tuple((str(REASONS[reason]), _number(count)) for count, reason in found)
+    found = sorted(ended.items(), key=lambda pair: -pair[1])
+    return tuple((str(REASONS[reason]), _number(count)) for reason, count in found)
 
 
 def _number(value: int) -> str:
