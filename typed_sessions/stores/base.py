@@ -206,7 +206,10 @@ class Store(ABC):
         raise self._cannot_list()
 
     def count(self, now: int, selection: Selection = EVERYTHING) -> int:
-        """How many sessions are live, or how many of ``selection`` are."""
+        """How many sessions are live, or how many of ``selection`` are.
+
+        Of those used within a span, a store may count some that have expired, and are still to be announced.
+        """
         raise self._cannot_list()
 
     def count_by_user(self, now: int) -> tuple[int, int]:
