@@ -13,9 +13,11 @@ from django.db.models import IntegerField
 
 from . import clock, conf, tokens
 from .backends.base import SessionStore
+from .backends.facts import Facts
 from .exceptions import UnreadableRecord
 from .live import live_sessions
-from .states import EndReason
+from .session import TypedSession, attach
+from .states import EndReason, SessionStatus
 from .stores.base import Store
 from .stores.record import Record
 
@@ -65,12 +67,21 @@ def record_of(session: Any) -> Record:
     return record
 
 
+def session_of(record: Record) -> TypedSession:
+    """The typed session that ``record`` holds. It belongs to no request, and is not saved."""
+    facts = Facts()
+    facts.record, facts.status = record, SessionStatus.LIVE
+    session: TypedSession = engine().copy_of(record).session
+    attach(session, facts)
+    return session
+
+
 def session_id(given: str) -> str:
     """The id that somebody wrote, with or without the words in front of it. Raises ``AskedWrongly``."""
     found = given.strip().removeprefix(_URN)
     if not tokens.is_well_formed(found):
         raise AskedWrongly(f"{shortened(given)} is no id of a session: those are 40 lower-case hex digits.")
-    return found if conf.settings().hash_ids else _tokens_of([found])[found]
+    return found if conf.settings().hash_ids else _tokens_of([found]).get(found, found)
 
 
 def end_one(session_id: str) -> bool:
@@ -98,7 +109,9 @@ def shortened(given: str) -> str:
 
 
 def ids_of(shown: Iterable[str]) -> list[str]:
-    """The ids, as the store has them, of what was shown; what can be none is left out."""
+    """The ids, as the store has them, of what was shown; what can be none is left out, and with ``HASH_IDS=False`` what
+    is none of a live session.
+    """
     wanted = {text for text in shown if tokens.is_well_formed(text)}
     return list(wanted) if conf.settings().hash_ids else list(_tokens_of(wanted).values())
 
@@ -109,7 +122,7 @@ def _tokens_of(wanted: Collection[str]) -> dict[str, str]:
     while there.lists_sessions and len(known) < len(wanted) and (page := there.newest(clock.now(), _PAGE, offset)):
         known.update((shown, found) for found in page if (shown := str(tokens.shown(found))) in wanted)
         offset += _PAGE
-    return {shown: known.get(shown, shown) for shown in wanted}
+    return known
 
 
 def key_of(given: str) -> str:

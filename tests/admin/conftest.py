@@ -154,6 +154,7 @@ def begin(engine: type[SessionStore], clock: Clock) -> Begin:
             bag = fields(store.format, _auth_user_id=str(user.pk))
             facts = {"user": str(user.pk), "authenticated": seen, "bag": bag, **facts}
         client = Client(address=ADDRESS, agent=FIREFOX)
+        facts.setdefault("type", "ShopSession")
         record = new_record(store, **{"seen": seen, "created": seen, "modified": seen, "client": client, **facts})
         assert store.create(record)
         return record

@@ -180,14 +180,14 @@ def test_end_all_that_match(
     query = "mode=perm&signed_in=yes"
     question = at.get("end-matching/", query)
     assert asked(question) == (
-        "End 60 sessions? Everybody in them has to sign in again. mode: permanent, signed in: signed in"
+        "End 60 sessions? Everybody in them has to sign in again. mode: permanent, sign-in: signed in"
     )
     done = at.submit(question, "end-matching/", query)
     assert told(done) == ["success: 60 sessions were ended."]
     assert not any(is_live(record.id) for record in matching)
     assert all(is_live(record.id) for record in others)
     assert logged() == [("root", "", "60 live sessions")]
-    assert LogEntry.objects.get().change_message == "Ended. mode: permanent, signed in: signed in"
+    assert LogEntry.objects.get().change_message == "Ended. mode: permanent, sign-in: signed in"
     assert LogEntry.objects.get().get_admin_url() is None
 
 

@@ -20,8 +20,10 @@ from typed_sessions.admin.ending import CUT
 from typed_sessions.admin.locations import Country
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.exceptions import StoreUnavailable
+from typed_sessions.models import LiveSession
 from typed_sessions.stores.record import Client
 from typed_sessions.testing.engines import Clock, Verbs
+from typed_sessions.testing.stores import fields
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -390,6 +392,21 @@ def test_few_among_many(
     found = at.get(query=f"q={ADDRESS}&mode=perm")
     assert set(ids(found)) <= set(rare)
     assert told(found) == [f"warning: {CUT}"]
+
+
+@few
+def test_column_of_the_project(
+    desk: Callable[[User], Desk], begin: Begin, root: User, engine: type[SessionStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column of the project's own can have what is in the session, which was loaded with the row."""
+    record = begin(data=fields(engine().store.format, currency="CHF"))
+
+    def currency(self: page.LiveSessionAdmin, row: LiveSession) -> str | None:
+        return self.typed_session(row).currency if row.viewer.may_see_payload else None
+
+    monkeypatch.setattr(page.LiveSessionAdmin, "currency", currency, raising=False)
+    monkeypatch.setattr(page.LiveSessionAdmin, "list_display", ("session", "currency"))
+    assert row(desk(root).get(), record.id).endswith("CHF")
 
 
 def test_unfold_is_used_where_it_is_installed() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 
@@ -281,7 +282,7 @@ def test_user_model_without_superusers() -> None:
     class Reader:
         user = object()
 
-    viewer = Viewer(Reader(), None)  # type: ignore[arg-type]  # as much of a request as is looked at
+    viewer = Viewer(Reader(), admin.site)  # type: ignore[arg-type]  # as much of a request as is looked at
     assert viewer.may_see(Reader.user)
     assert viewer.own_key is None
     assert viewer.own_id is None

@@ -206,7 +206,7 @@ def test_without_time_zones(query: SessionQuery, begin: Begin, settings: Any) ->
     assert SessionQuery(query.viewer)[0].seen.tzinfo is None
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")
 def test_rest_of_django() -> None:
     """The model has no table, and no command of Django's minds that (REQ-S87)."""
     out = StringIO()

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from tests.admin.conftest import ADDRESS, LIST, UNKNOWN, Begin, Desk, few, ids, told
 from tests.web.conftest import NewBrowser
 from tests.web.signing import put_in_cart
-from typed_sessions import SessionMode, tokens, urn
+from typed_sessions import SessionMode, live_sessions, tokens, urn
 from typed_sessions.admin import search
 from typed_sessions.admin.queryset import Source
 from typed_sessions.backends.base import SessionStore
@@ -84,7 +84,8 @@ def test_s86_pasted_token(desk: Callable[[User], Desk], root: User, new_browser:
     visitor, at = new_browser(), desk(root)
     visitor.visit(put_in_cart())
     token = visitor.token
-    for query in (f"q={token}", f"q=+{token}%20", f"q={urn(token)}", f"mode=temp&q={token}"):
+    around = (f"q=ss-id={token}", f"q={token};", f"q=x{token}y", f"q=%22{token}%22")
+    for query in (f"q={token}", f"q=+{token}%20", f"q={urn(token)}", f"mode=temp&q={token}", *around):
         answer = at.browser.get(f"{LIST}?{query}")
         assert answer.status == 302
         assert token not in answer["location"]
@@ -97,12 +98,39 @@ def test_s86_pasted_token(desk: Callable[[User], Desk], root: User, new_browser:
 
 
 @few
+@pytest.mark.parametrize("hash_ids", [True, False])
+def test_s86_token_without_a_page(
+    desk: Callable[[User], Desk],
+    root: User,
+    new_browser: NewBrowser,
+    configure: Callable[..., None],
+    hash_ids: bool,
+) -> None:
+    """A token behind the address of the list leads to the page of its session, by the id; before the name of a page it
+    opens nothing. It is said again in no address and on no page, not even when its session has ended.
+    """
+    configure(HASH_IDS=hash_ids)
+    visitor, at = new_browser(), desk(root)
+    visitor.visit(put_in_cart())
+    token, shown = visitor.token, tokens.shown(tokens.digest(visitor.token))
+    for text in (token, urn(token), f"ss-id={token}", shown, urn(str(shown))):
+        assert at.browser.get(f"{LIST}{text}/")["location"] == f"{LIST}{shown}/change/"
+    for _ in ("live", "ended"):
+        for page in ("change", "end", "history", "delete"):
+            answer = at.browser.get(f"{LIST}{token}/{page}/")
+            assert token not in answer.text + answer["location"]
+            assert answer.status in (302, 403)
+        live_sessions.end(tokens.digest(token))
+
+
+@few
 def test_s86_token_of_other_keys(desk: Callable[[User], Desk], root: User) -> None:
     """What only looks like a token is not said again either: it may be one of another secret key."""
     at, strange = desk(root), "z" * 40
-    found = at.get(query=f"q={strange}")
-    assert strange not in found.text
-    assert "0 results" in found.text
+    for query in (f"q={strange}", f"q=ss-id={strange}"):
+        found = at.get(query=query)
+        assert strange not in found.text
+        assert "0 results" in found.text
 
 
 @few

@@ -15,7 +15,7 @@ from tests.admin.conftest import Begin, Desk, few, ids, told
 from tests.admin.test_ending import OWN_GOES_ON, TICKED, asked
 from tests.engines.rows import UseEngine
 from typed_sessions import live_sessions
-from typed_sessions.admin import ending, users
+from typed_sessions.admin import LiveSessionAdmin, ending, users
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.exceptions import StoreUnavailable
 from typed_sessions.stores.record import Record
@@ -199,3 +199,17 @@ def test_site_without_live_sessions(desk: Callable[[User], Desk], begin: Begin, 
     """On a site that has no page of live sessions, the row is the number alone."""
     begin(user)
     assert line(desk(root).get(f"/bare/auth/user/{user.pk}/change/").text) == "1"
+
+
+@few
+def test_project_decides(
+    desk: Callable[[User], Desk], begin: Begin, root: User, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the site's page of live sessions permits is what the pages of users permit."""
+    begin(user)
+    at = desk(root)
+    monkeypatch.setattr(LiveSessionAdmin, "has_end_permission", lambda self, request, obj=None: False)
+    assert line(at.get(f"{OFFICE}{user.pk}/change/").text) == "1 · show"
+    assert "end_live_sessions" not in at.get(OFFICE).text
+    monkeypatch.setattr(LiveSessionAdmin, "has_view_permission", lambda self, request, obj=None: False)
+    assert line(at.get(f"{OFFICE}{user.pk}/change/").text) == ""

@@ -135,7 +135,7 @@ class EndingMixin(PermissionsMixin):
             return self.not_there(request, object_id)
         if request.method == "POST":
             self._end_rows(request, [row], 0)
-            return HttpResponseRedirect(self._url("changelist"))
+            return HttpResponseRedirect(self.page_url("changelist"))
         is_own = row.pk == self.viewer(request).own_id
         return self.page(
             request,
@@ -145,7 +145,7 @@ class EndingMixin(PermissionsMixin):
             rows=self._listed([row]),
             notes=_notes(is_own),
             count=1 - is_own,
-            back=self._url("change", quote(row.pk)),
+            back=self.page_url("change", quote(row.pk)),
         )
 
     def end_matching_view(self, request: HttpRequest) -> HttpResponse:
@@ -164,11 +164,11 @@ class EndingMixin(PermissionsMixin):
         try:
             listed = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
-            return HttpResponseRedirect(f"{self._url('changelist')}?e=1")
+            return HttpResponseRedirect(f"{self.page_url('changelist')}?e=1")
         return self._ask(request, listed)
 
     def end_matching_url(self) -> str:
-        return self._url("end_matching")
+        return self.page_url("end_matching")
 
     def _ask(self, request: HttpRequest, listed: Any) -> HttpResponse:
         viewer, wanted = self.viewer(request), listed.queryset.wanted
@@ -193,7 +193,7 @@ class EndingMixin(PermissionsMixin):
             notes=notes,
             hidden=[("run", run.signed(request))],
             count=count,
-            back=f"{self._url('changelist')}?{request.GET.urlencode()}",
+            back=f"{self.page_url('changelist')}?{request.GET.urlencode()}",
         )
 
     def _go_on(self, request: HttpRequest, run: Run) -> HttpResponse:
@@ -207,7 +207,7 @@ class EndingMixin(PermissionsMixin):
         run = dataclasses.replace(run, ended=run.ended + part.ended)
         if part.is_all:
             tell(request, run.ended, is_own=has_own(run.wanted, viewer), left=part.left, is_cut=part.is_cut)
-            return HttpResponseRedirect(self._url("changelist"))
+            return HttpResponseRedirect(self.page_url("changelist"))
         total = max(run.total, run.ended)
         return self.page(
             request,
@@ -218,7 +218,7 @@ class EndingMixin(PermissionsMixin):
             done=run.ended,
             total=total,
             hidden=[("run", run.signed(request))],
-            back=self._url("changelist"),
+            back=self.page_url("changelist"),
         )
 
     def _end_rows(self, request: HttpRequest, rows: Sequence[LiveSession], gone: int) -> None:
@@ -245,13 +245,14 @@ class EndingMixin(PermissionsMixin):
         """Says so, without what was asked for, which may be a token."""
         text = _("There is no session %(id)s, and none that ended a short while ago.")
         self.message_user(request, text % {"id": site.shortened(unquote(object_id))}, messages.WARNING)
-        return HttpResponseRedirect(self._url("changelist"))
+        return HttpResponseRedirect(self.page_url("changelist"))
 
     def _listed(self, rows: Sequence[LiveSession]) -> list[tuple[str, str]]:
         """Where the sessions are, and what they are in a few words; the first ones of many."""
-        return [(self._url("change", quote(row.pk)), summary(row)) for row in rows[:LISTED]]
+        return [(self.page_url("change", quote(row.pk)), summary(row)) for row in rows[:LISTED]]
 
-    def _url(self, name: str, *args: str) -> str:
+    def page_url(self, name: str, *args: str) -> str:
+        """The address of one of the pages of live sessions, on this site."""
         return reverse(f"admin:typed_sessions_livesession_{name}", args=args, current_app=self.admin_site.name)
 
 

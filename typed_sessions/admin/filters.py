@@ -89,7 +89,7 @@ class ModeFilter(_Filter):
 
 
 class SignedInFilter(_Filter):
-    title, parameter_name = _("signed in"), "signed_in"
+    title, parameter_name = _("sign-in"), "signed_in"
     offered = (("yes", _("signed in")), ("no", _("anonymous")))
 
     def changes(self, value: str, queryset: SessionQuery) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class SeenFilter(_Filter):
 class ExpiresFilter(_Filter):
     """The one that expires soonest comes first."""
 
-    title, parameter_name = _("expires"), EXPIRES
+    title, parameter_name = _("expiry"), EXPIRES
     offered = (("hour", _("within an hour")), ("day", _("within a day")), ("week", _("within a week")))
     excluded = (SEEN, ORDER_VAR)
     _spans: ClassVar = {"hour": _HOUR, "day": _DAY, "week": 7 * _DAY}

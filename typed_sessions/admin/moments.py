@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Final
+from typing import Any, Final
 
 from django.utils import formats
 from django.utils import timezone as zones
@@ -11,11 +11,22 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
+from django.utils.translation import npgettext_lazy
 
 from .. import clock
 
 _LATEST: Final = 253_402_000_000
 """In the last days of the year 9999, in every time zone."""
+
+# Other cases than by themselves, in many languages.
+_SPANS: Final[dict[str, Any]] = {
+    "year": npgettext_lazy("after “ago” or “in”", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("after “ago” or “in”", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("after “ago” or “in”", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("after “ago” or “in”", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("after “ago” or “in”", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("after “ago” or “in”", "%(num)d minute", "%(num)d minutes", "num"),
+}
 
 
 def at(moment: int | None) -> SafeString | str:
@@ -27,7 +38,7 @@ def ago(moment: int) -> SafeString:
     """Such as "3 minutes ago", with the exact time for who points at it."""
     if clock.now() - moment < 60:
         return _element(moment, _("just now"))
-    words = timesince(aware(moment), aware(clock.now()), depth=1)
+    words = timesince(aware(moment), aware(clock.now()), time_strings=_SPANS, depth=1)
     return _element(moment, _("%(time)s ago") % {"time": words})
 
 
@@ -37,7 +48,7 @@ def ahead(moment: int) -> SafeString:
         return _element(moment, _("over"))
     if moment - clock.now() < 60:
         return _element(moment, _("in less than a minute"))
-    words = timeuntil(aware(moment), aware(clock.now()), depth=1)
+    words = timeuntil(aware(moment), aware(clock.now()), time_strings=_SPANS, depth=1)
     return _element(moment, _("in %(time)s") % {"time": words})
 
 

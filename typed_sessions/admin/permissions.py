@@ -32,8 +32,9 @@ class Viewer:
     """The member of staff who looks. Sessions of superusers are there for superusers alone (REQ-S87)."""
 
     def __init__(self, request: HttpRequest, admin_site: AdminSite, page: PermissionsMixin | None = None) -> None:
-        self._request, self._site, self._page = request, admin_site, page
+        self._request, self._site = request, admin_site
         self._user: Any = request.user
+        self._page = page or _page_of(admin_site)
         self._seen: dict[str, bool] = {}
         """Which users' sessions are there, by primary keys as records have them."""
 
@@ -43,20 +44,22 @@ class Viewer:
 
     @property
     def may_view(self) -> bool:
-        return bool(self._user.has_perm(VIEW))
+        return self._may("view")
 
     @property
     def may_see_payload(self) -> bool:
         """Whether what is in sessions may be shown, and not their facts alone."""
-        if self._page is not None:
-            return self._page.has_payload_permission(self._request)
-        return self.may_view and bool(self._user.has_perm(PAYLOAD))
+        return self._may("payload", PAYLOAD)
 
     @property
     def may_end(self) -> bool:
+        return self._may("end", END)
+
+    def _may(self, what: str, *permissions: str) -> bool:
+        """As the site's page of live sessions says, which a project may have changed."""
         if self._page is not None:
-            return self._page.has_end_permission(self._request)
-        return self.may_view and bool(self._user.has_perm(END))
+            return bool(getattr(self._page, f"has_{what}_permission")(self._request))
+        return bool(self._user.has_perms((VIEW, *permissions)))
 
     @cached_property
     def own_key(self) -> str | None:
@@ -112,18 +115,27 @@ class PermissionsMixin(Base):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
-        return Viewer(request, self.admin_site).may_view
+        user: Any = request.user
+        return bool(user.has_perm(VIEW))
 
     def has_payload_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
         """Whether what is in sessions is shown, and not their facts alone."""
-        return Viewer(request, self.admin_site).may_see_payload
+        user: Any = request.user
+        return self.has_view_permission(request, obj) and bool(user.has_perm(PAYLOAD))
 
     def has_end_permission(self, request: HttpRequest, obj: LiveSession | None = None) -> bool:
-        return Viewer(request, self.admin_site).may_end
+        user: Any = request.user
+        return self.has_view_permission(request, obj) and bool(user.has_perm(END))
 
     def viewer(self, request: HttpRequest) -> Viewer:
         """Who looks, with the permissions that this page gives."""
         return Viewer(request, self.admin_site, self)
+
+
+def _page_of(admin_site: AdminSite) -> PermissionsMixin | None:
+    """The site's page of live sessions, which says who may do what."""
+    found = admin_site._registry.get(LiveSession)
+    return found if isinstance(found, PermissionsMixin) else None
 
 
 def _is_superuser(user: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from django.contrib.auth import get_user_model
@@ -18,6 +19,10 @@ LONGEST: Final = 320
 _USERS: Final = 20
 """Users that may have one e-mail address."""
 _URN: Final = tokens.urn("")
+_RUNS: Final = re.compile(rf"[0-9a-z]{{{tokens.LENGTH},}}")
+_HEX: Final = frozenset("0123456789abcdef")
+_LOOKED_AT: Final = 4000
+"""Characters in which a token is looked for."""
 
 
 def sources_of(text: str) -> frozenset[Source]:
@@ -36,11 +41,16 @@ def sources_of(text: str) -> frozenset[Source]:
 
 
 def id_of_token(text: str) -> str | None:
-    """The id to search for instead, if ``text`` is a token or looks like one: no page may say it again (REQ-S86)."""
-    given = text.strip().removeprefix(_URN)
-    if not tokens.is_well_formed(given) or (tokens.read(given) is None and set(given) <= set("0123456789abcdef")):
-        return None
-    return tokens.shown(tokens.digest(given))
+    """The id to search for instead, if there is a token in ``text``, or what looks like one: no page may say it again
+    (REQ-S86).
+    """
+    for run in _RUNS.findall(text[:_LOOKED_AT]):
+        if len(run) == tokens.LENGTH and not set(run) <= _HEX:
+            return tokens.shown(tokens.digest(run))
+        for begin in range(len(run) - tokens.LENGTH + 1):
+            if (token := tokens.read(run[begin : begin + tokens.LENGTH])) is not None:
+                return tokens.shown(token.id)
+    return None
 
 
 def without_tokens(query: QueryDict) -> QueryDict | None:

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
+from django.urls import URLPattern, re_path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from .. import site
+from .. import site, tokens
 from ..exceptions import StoreUnavailable
 from ..models import LiveSession
 from ..states import SessionMode
@@ -27,7 +29,7 @@ from .filters import FILTERS, PARAMETERS, sorted_by
 from .live import LivePartMixin, is_refresh
 from .locations import country_of
 from .queryset import ONE_PAGE, SessionQuery, find, last_of
-from .search import sources_of, without, without_tokens
+from .search import id_of_token, sources_of, without, without_tokens
 
 if TYPE_CHECKING:
     ProjectAdmin = admin.ModelAdmin[LiveSession]
@@ -130,6 +132,23 @@ class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
         return response
 
     # One session.
+
+    def get_urls(self) -> list[URLPattern]:
+        """An id without the name of a page leads on, as Django has it, but for one that is a token."""
+        name = "typed_sessions_livesession_one"
+        one = re_path(r"^(?P<text>[^/]*[0-9a-z]{40}[^/]*)/$", self.admin_site.admin_view(self.one_view), name=name)
+        return [one, *super().get_urls()]
+
+    def one_view(self, request: HttpRequest, text: str) -> HttpResponse:
+        shown = id_of_token(unquote(text)) or unquote(text).removeprefix(tokens.urn(""))
+        return HttpResponseRedirect(self.page_url("change", quote(shown)))
+
+    def typed_session(self, row: LiveSession) -> Any:
+        """The session of a row, read from what was loaded with it; ``None`` if that has ended or cannot be read.
+
+        For columns of your own: what is in it is for those alone for whom ``row.viewer.may_see_payload`` is true.
+        """
+        return None if row.record is None else site.session_of(row.record)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> LiveSession | None:
         return find(object_id, self.viewer(request))
