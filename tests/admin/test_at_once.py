@@ -67,9 +67,9 @@ def test_s89_lists_take_indexes_alone(
     """A list, its filters and its search look through no keys, and take the same commands however many there are."""
     at, client = desk(root), valkey.client()
     asked: list[dict[str, int]] = []
-    for count in (60, 240):
+    for count in (120, 240):
         for number in range(count):
-            begin(user if number % 10 == 0 else None, ago=number, expires=clock.now + 86_400)
+            begin(user if number % 2 else None, ago=number, expires=clock.now + 86_400)
         at.get("", query)  # has scripts loaded
         client.config_resetstat()
         assert ids(at.get("", query))
@@ -88,9 +88,9 @@ def test_s89_lists_take_as_many_statements(
     """In the database a list takes the same number of statements however many sessions there are."""
     at = desk(root)
     asked: list[int] = []
-    for count in (60, 240):
+    for count in (120, 240):
         for number in range(count):
-            begin(user if number % 10 == 0 else None, ago=number, expires=clock.now + 86_400)
+            begin(user if number % 2 else None, ago=number, expires=clock.now + 86_400)
         at.get("", query)
         with CaptureQueriesContext(connection) as queries:
             assert ids(at.get("", query))
