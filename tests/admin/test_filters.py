@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from html import unescape
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
 from tests.admin.conftest import LIST, Begin, Desk, few, ids
 from typed_sessions import SessionMode
+from typed_sessions.backends.base import SessionStore
 from typed_sessions.stores.record import Record
+from typed_sessions.stores.selection import EVERYTHING, Selection
 from typed_sessions.testing.engines import Clock
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -140,3 +143,32 @@ def test_other_lookups(desk: Callable[[User], Desk], begin: Begin, root: User, u
         for path in ("", "end-matching/"):
             answer = at.browser.get(f"{LIST}{path}?{lookup}={value}")
             assert (answer.status, answer["location"]) == (302, f"{LIST}?e=1")
+
+
+@pytest.mark.parametrize("query", ["seen=5min", "seen=older", "expires=day"])
+def test_one_way_within_a_minute(
+    desk: Callable[[User], Desk],
+    begin: Begin,
+    root: User,
+    engine: type[SessionStore],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    query: str,
+) -> None:
+    """Within a minute, a filter of time asks the store for the same, which may have kept the way to a far page."""
+    begin()
+    at = desk(root)
+    asked: list[Selection] = []
+    original = type(engine().store).count
+
+    def count(self: Any, now: int, selection: Selection = EVERYTHING) -> int:
+        asked.append(selection)
+        return original(self, now, selection)
+
+    monkeypatch.setattr(type(engine().store), "count", count)
+    clock.advance(-clock.now % 60 + (1 if query.startswith("expires") else 0))
+    for seconds in (0, 59, 1):
+        clock.advance(seconds)
+        at.get(query=query)
+    first, second, third = asked
+    assert first == second != third

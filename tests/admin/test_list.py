@@ -269,28 +269,30 @@ def test_store_away(desk: Callable[[User], Desk], root: User, verbs: Verbs) -> N
 
 
 @few
-def test_engine_that_cannot_list(
-    use_engine: UseEngine, desk: Callable[[User], Desk], root: User, settings: Settings
-) -> None:
-    """On an engine that cannot list, or is none of ours, the page says so, and what to use."""
+def test_engine_that_cannot_list(use_engine: UseEngine, desk: Callable[[User], Desk], root: User) -> None:
+    """On an engine that cannot list, pages of lists say so, and what to use; a session can be found by its id."""
     use_engine("cache")
-    found = desk(root).get()
-    assert found.status == 200
-    assert "cannot list its sessions" in found.text
+    at = desk(root)
+    for answer in (at.get(), at.get("end-matching/"), at.post("end-matching/", run="x"), at.get(query="q=ada")):
+        assert answer.status == 200
+        assert "cannot list its sessions" in answer.text
+    assert at.get(f"{at.id}/change/").status == 200
+    assert "Your own session is among them" in at.get(f"{at.id}/end/").text
 
 
 @few
 def test_engine_of_somebody_else(desk: Callable[[User], Desk], root: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On an engine that is none of ours, the page says which it is."""
+    """On an engine that is none of ours, every page says which it is."""
     at = desk(root)
 
     def engine() -> None:
         raise ImproperlyConfigured("SESSION_ENGINE is 'x', and no engine of typed_sessions.")
 
     monkeypatch.setattr("typed_sessions.site.engine", engine)
-    found = at.get()
-    assert found.status == 200
-    assert "and no engine of typed_sessions" in found.text
+    for path in ("", "end-matching/", f"{at.id}/change/", f"{at.id}/history/", f"{at.id}/end/"):
+        for answer in (at.get(path), *([at.post(path)] if "end" in path else [])):
+            assert answer.status == 200
+            assert "and no engine of typed_sessions" in answer.text
 
 
 @few

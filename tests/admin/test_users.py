@@ -174,6 +174,41 @@ def test_too_many(
 
 
 @few
+def test_store_that_fails_while_it_counts(
+    desk: Callable[[User], Desk], begin: Begin, root: User, user: User, verbs: Verbs
+) -> None:
+    """A user whose sessions nobody can count is asked about all the same, as one without."""
+    begin(user)
+    at = desk(root)
+
+    def fail() -> None:
+        raise StoreUnavailable("no answer")
+
+    verbs.before("of_user", fail)
+    assert "There is no session to end." in asked(at.post(OFFICE, **END, **{TICKED: user.pk}))
+
+
+@few
+def test_time_is_shared(
+    desk: Callable[[User], Desk],
+    begin: Begin,
+    root: User,
+    user: User,
+    other_user: User,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One request takes its time for all users together, and says that there are more."""
+    for person in (user, other_user):
+        begin(person)
+    at = desk(root)
+    monkeypatch.setattr(ending, "SECONDS", -1.0)
+    form = {TICKED: [user.pk, other_user.pk], "post": "yes"}
+    assert told(at.post(OFFICE, **END, **form))[0] == "success: 1 session was ended."
+    assert told(at.post(OFFICE, **END, **form))[0] == "success: 1 session was ended."
+    assert [live_sessions.count_for(person) for person in (user, other_user)] == [0, 0]
+
+
+@few
 def test_store_away(desk: Callable[[User], Desk], root: User, user: User, verbs: Verbs) -> None:
     """Without an answer of the store the user's page is there all the same."""
     at = desk(root)
@@ -191,7 +226,9 @@ def test_engine_that_cannot_list(use_engine: UseEngine, desk: Callable[[User], D
     use_engine("cache")
     at = desk(root)
     assert line(at.get(f"{OFFICE}{user.pk}/change/").text) == "unknown"
-    assert "There is no session to end." in asked(at.post(OFFICE, **END, **{TICKED: user.pk}))
+    for sent in ("", "yes"):
+        found = at.post(OFFICE, **END, **{TICKED: user.pk, "post": sent})
+        assert [text.split(" cannot list")[0] for text in told(found)] == ["error: Typed_sessions.backends.cache"]
 
 
 @few

@@ -16,7 +16,7 @@ from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR
 from django.contrib.contenttypes.models import ContentType
 from django.core import signing
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -38,7 +38,7 @@ from .search import without, without_tokens
 
 LISTED: Final = 100
 """Sessions that a page names before it ends them."""
-BATCH: Final = 500
+BATCH: Final = 50
 """Sessions that end before it is looked at the time again."""
 SECONDS: Final = 2.0
 """For which one request goes on ending sessions."""
@@ -130,6 +130,8 @@ class EndingMixin(PermissionsMixin):
         """Asks whether one session is to end, and ends it."""
         if not self.has_end_permission(request):
             raise PermissionDenied
+        if (refusal := self.refusal(request)) is not None:
+            return refusal
         row = self.get_object(request, unquote(object_id))
         if row is None:
             return self.not_there(request, object_id)
@@ -152,6 +154,8 @@ class EndingMixin(PermissionsMixin):
         """Asks whether all that the list shows with the same query string are to end, and ends them in parts."""
         if not self.has_end_permission(request):
             raise PermissionDenied
+        if (refusal := self.refusal(request, lists=True)) is not None:
+            return refusal
         if request.method == "POST":
             run = Run.read(request)
             if run is not None:
@@ -241,6 +245,22 @@ class EndingMixin(PermissionsMixin):
         common = {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
         return TemplateResponse(request, f"typed_sessions/admin/{template}.html", {**common, **context})
 
+    def refusal(self, request: HttpRequest, *, lists: bool = False) -> HttpResponse | None:
+        """A page that says why there can be none: by the project's engine. ``lists`` is whether it has to list too."""
+        try:
+            if lists:
+                site.listing_store()
+            else:
+                site.engine()
+        except (ImproperlyConfigured, site.AskedWrongly) as error:
+            return self.unavailable(request, str(error), 200)
+        return None
+
+    def unavailable(self, request: HttpRequest, problem: str, status: int) -> HttpResponse:
+        response = self.page(request, "unavailable", title=self.opts.verbose_name_plural, problem=problem)
+        response.status_code = status
+        return response
+
     def not_there(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Says so, without what was asked for, which may be a token."""
         text = _("There is no session %(id)s, and none that ended a short while ago.")
@@ -256,9 +276,12 @@ class EndingMixin(PermissionsMixin):
         return reverse(f"admin:typed_sessions_livesession_{name}", args=args, current_app=self.admin_site.name)
 
 
-def end_part(run: Run, viewer: Viewer, part: Part) -> None:
-    """Ends sessions of ``run`` for a while; the last look finds none that is left, which proves it (REQ-S61)."""
-    until = monotonic() + SECONDS
+def end_part(run: Run, viewer: Viewer, part: Part, until: float | None = None) -> None:
+    """Ends sessions of ``run`` for a while; the last look finds none that is left, which proves it (REQ-S61).
+
+    ``until`` is when by ``monotonic()`` that is over; from now on ``SECONDS`` if it is not said.
+    """
+    until = monotonic() + SECONDS if until is None else until
     if run.wanted.is_small:
         _end_looking(run, viewer, part, until)
     else:

@@ -108,7 +108,8 @@ class SeenFilter(_Filter):
     _spans: ClassVar = {"5min": 300, "hour": _HOUR, "day": _DAY}
 
     def changes(self, value: str, queryset: SessionQuery) -> dict[str, Any]:
-        now = queryset.wanted.now
+        # To the minute, so that what a store has found for one page serves for the next one too.
+        now = queryset.wanted.now // 60 * 60
         if value == OLDER:
             return {"by": "seen", "before": now - _DAY}
         return {"by": "seen", "since": now - self._spans[value]}
@@ -125,7 +126,8 @@ class ExpiresFilter(_Filter):
     def changes(self, value: str, queryset: SessionQuery) -> dict[str, Any]:
         if queryset.wanted.selection.since or queryset.wanted.selection.before:
             raise IncorrectLookupParameters  # a store has one order, and a span of that
-        return {"by": "expires", "ascending": True, "before": queryset.wanted.now + self._spans[value]}
+        now = (queryset.wanted.now + 59) // 60 * 60
+        return {"by": "expires", "ascending": True, "before": now + self._spans[value]}
 
 
 def words_of(changelist: ChangeList) -> str:

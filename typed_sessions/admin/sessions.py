@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR, SEARCH_VAR
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import URLPattern, re_path
 from django.utils.html import format_html
@@ -105,13 +105,12 @@ class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
             return _to(request, query)
         if ERROR_FLAG in request.GET and len(request.GET) > 1:
             return _to(request, without(request.GET, ERROR_FLAG))
+        if (refusal := self.refusal(request, lists=True)) is not None:
+            return refusal
         try:
-            site.listing_store()
             response = self._list(request, extra_context or {})
-        except (ImproperlyConfigured, site.AskedWrongly) as error:
-            return self._unavailable(request, str(error), 200)
         except StoreUnavailable:
-            return self._unavailable(request, _("The session store does not answer. Please try again."), 503)
+            return self.unavailable(request, _("The session store does not answer. Please try again."), 503)
         is_refused = isinstance(response, HttpResponseRedirect) and response.url == f"{request.path}?{ERROR_FLAG}=1"
         if is_refused and PAGE_VAR in request.GET:
             return _to(request, without(request.GET, PAGE_VAR))  # there are no longer so many
@@ -124,11 +123,6 @@ class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
         listed = getattr(response, "context_data", None) or {}
         if "cl" in listed and listed["cl"].queryset.is_cut and not is_refresh(request):
             self.message_user(request, str(CUT), "WARNING")
-        return response
-
-    def _unavailable(self, request: HttpRequest, problem: str, status: int) -> HttpResponse:
-        response = self.page(request, "unavailable", title=self.opts.verbose_name_plural, problem=problem)
-        response.status_code = status
         return response
 
     # One session.
@@ -149,6 +143,21 @@ class LiveSessionAdmin(LivePartMixin, EndingMixin, DetailsMixin, ProjectAdmin):
         For columns of your own: what is in it is for those alone for whom ``row.viewer.may_see_payload`` is true.
         """
         return None if row.record is None else site.session_of(row.record)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return self._refusal_to_view(request) or super().change_view(request, object_id, form_url, extra_context)
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return self._refusal_to_view(request) or super().history_view(request, object_id, extra_context)
+
+    def _refusal_to_view(self, request: HttpRequest) -> HttpResponse | None:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return self.refusal(request)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> LiveSession | None:
         return find(object_id, self.viewer(request))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
@@ -20,6 +21,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from .. import clock, site
 from ..exceptions import StoreUnavailable
 from ..live import live_sessions
+from . import ending
 from .ending import LISTED, Part, Run, end_part, has_own, log_ends, number, tell
 from .permissions import Viewer
 from .queryset import Source, Wanted
@@ -62,6 +64,11 @@ class LiveSessionsUserMixin(Base):
 
     @admin.action(permissions=["end_live_sessions"], description=gettext_lazy("End all sessions of selected users"))
     def end_live_sessions(self, request: HttpRequest, queryset: Any) -> HttpResponse | None:
+        try:
+            site.listing_store()
+        except (ImproperlyConfigured, site.AskedWrongly) as error:
+            self.message_user(request, str(error), "ERROR")
+            return None
         users = list(queryset[: LARGEST + 1])
         if len(users) > LARGEST:
             text = _("Those are more than %(count)s users. No session was ended.")
@@ -123,12 +130,14 @@ class LiveSessionsUserMixin(Base):
         return TemplateResponse(request, "typed_sessions/admin/confirm.html", context)
 
     def _end(self, request: HttpRequest, users: Sequence[Any], viewer: Viewer) -> None:
-        now, part, is_own = clock.now(), Part(), False
+        now, until, part = clock.now(), monotonic() + ending.SECONDS, Part()
+        each = [frozenset({Source("user", site.key_of_user(user))}) for user in users]
+        is_own = has_own(Wanted(sources=(frozenset().union(*each),)), viewer)
         try:
-            for user in users:
-                wanted = Wanted(sources=(frozenset({Source("user", site.key_of_user(user))}),))
-                is_own = is_own or has_own(wanted, viewer)
-                end_part(Run(wanted=wanted, words="", total=0, began=now), viewer, part)
+            for sources in each:
+                end_part(Run(wanted=Wanted(sources=(sources,)), words="", total=0, began=now), viewer, part, until)
+                if not part.is_all:
+                    break
         finally:
             log_ends(request, part.rows)
         tell(request, part.ended, is_own=is_own, left=part.left, is_cut=part.is_cut)
