@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 COLOURS = 256
 """In a picture, so that it is small."""
+LISTS = (("list", "ada", False, 1280), ("dark", "sam", True, 1280), ("phone", "olga", False, 375))
+"""Pictures of the list: the name, who looks, whether in the dark, and the width of the window."""
 
 
 @contextmanager
@@ -47,13 +49,9 @@ def take(site: Site, directory: Path) -> None:
         visitor = devices.phone()
         visitor.sign_in("marta")
         visitor.look("/cart/")
-        for name, who, options in (
-            ("list", "ada", {}),
-            ("dark", "sam", {"dark": True}),
-            ("phone", "olga", {"width": 375}),
-        ):
-            operator = devices.new(**options)
-            operator.page.set_viewport_size({"width": options.get("width", 1280), "height": 1080})
+        for name, who, dark, width in LISTS:
+            operator = devices.new(dark=dark, width=width)
+            operator.page.set_viewport_size({"width": width, "height": 1080})
             operator.enter(who)
             save(operator.look(), directory / f"admin-{name}.png")
         operator = devices.all[1]
