@@ -117,7 +117,7 @@ def test_facts(desk: AtDesk, begin: Begin, root: User, user: User, clock: Clock)
     assert links(found, "of_user")[0] == f"/admin/auth/user/{user.pk}/change/"
     assert said(found, "state") == "signed in"
     assert said(found, "kind") == "permanent"
-    assert said(found, "stored_as") == "AuthUserSession, version 1"
+    assert said(found, "stored_as") == "ShopSession, version 1"
     assert said(found, "size") == f"{len(wire.encode(record))} bytes, saved 1,234 times"
     for name in ("created_at", "signed_in_at", "seen_at", "saved_at"):
         assert said(found, name) == "Jan. 15, 2027, 1 a.m. ( 1 hour ago )"
