@@ -37,10 +37,9 @@ SECONDS = 9
 
 modes, users, seconds = st.sampled_from(SessionMode), st.sampled_from([None, "7", "8"]), st.integers(0, SECONDS)
 bounds = st.none() | seconds
-steps = st.lists(
-    st.tuples(st.sampled_from(["create", "save", "replace", "touch", "end"]), modes, users, seconds, seconds),
-    max_size=30,
-)
+acts = st.sampled_from(["save", "replace", "touch", "end"])
+begins = st.lists(st.tuples(st.just("create"), modes, users, seconds, seconds), min_size=8, max_size=20)
+steps = st.builds(list.__add__, begins, st.lists(st.tuples(acts, modes, users, seconds, seconds), max_size=10))
 selections = st.builds(
     Selection,
     mode=st.none() | modes,
