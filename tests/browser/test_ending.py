@@ -10,6 +10,7 @@ from tests.browser.accessibility import findings
 from tests.browser.devices import LIST, Device, Devices
 from tests.browser.listing import HERE, Listing
 from tests.browser.servers import Site
+from tests.browser.site.people import PASSWORD
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator
@@ -124,6 +125,29 @@ def test_a_session_expires_while_its_page_is_open(devices: Devices, phone: Devic
     assert listing.page.locator(".messagelist .success").count() == 0
 
 
+def test_who_is_signed_out_meanwhile_ends_nothing(listing: Listing, phone: Device, devices: Devices) -> None:
+    """Whose session has ended is asked to sign in, and then once more; what was asked for is not done behind that."""
+    ask_to_end(listing)
+    colleague = devices.new()
+    colleague.enter("sam")
+    theirs = Listing(colleague.page).open()
+    theirs.tick("ada")
+    theirs.run_action("End selected live sessions")
+    button(theirs).click()
+    done(theirs)
+    button(listing).click()
+    listing.page.locator("input[name=username]").wait_for()
+    phone.page.reload()
+    phone.page.get_by_text("Hello, marta.").wait_for()
+    listing.page.locator("input[name=username]").fill("ada")
+    listing.page.locator("input[name=password]").fill(PASSWORD)
+    listing.page.keyboard.press("Enter")
+    listing.page.get_by_text("marta").wait_for()
+    button(listing).click()
+    done(listing)
+    assert_is_out(phone)
+
+
 def test_all_that_match_are_ended_in_parts(listing: Listing, phone: Device, site: Site) -> None:
     """With a count as it goes on, and a button where no script presses it; who did it stays, and so do all others."""
     asked: list[str] = []
@@ -143,9 +167,21 @@ def test_all_that_match_are_ended_in_parts(listing: Listing, phone: Device, site
     assert "2000" in listing.open("?signed_in=no").page.locator(".paginator").inner_text()
 
 
+@pytest.mark.parametrize("site", ["database"], indirect=True)
+def test_progress_can_be_loaded_again(listing: Listing, site: Site) -> None:
+    """That goes on with it, as the button does."""
+    site.control("grow", count=3000)
+    listing.open().page.get_by_role("link", name="End all sessions").click()
+    button(listing).click()
+    while listing.page.locator("progress").count():
+        listing.page.reload()
+    done(listing, "sessions were ended.")
+    listing.open().wait_for(1)
+
+
 @pytest.mark.parametrize("site", ["redis"], indirect=True)
 def test_what_goes_on_can_be_stopped(listing: Listing, site: Site) -> None:
-    """And be continued, and loaded again, without an end that nobody wanted."""
+    """By a button; another one continues it."""
     site.control("grow", count=3000)
     listing.open().page.get_by_role("link", name="End all sessions").click()
     button(listing).click()
