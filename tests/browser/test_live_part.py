@@ -179,7 +179,7 @@ def tick_row(page: Page) -> None:
 
 
 def mark_words(page: Page) -> None:
-    page.locator("#result_list td.field-device").first.dblclick()
+    page.locator("#result_list td.field-device span").first.dblclick()
 
 
 @pytest.mark.parametrize("busy", [go_to_row, tick_row, mark_words])
@@ -187,13 +187,28 @@ def test_nothing_moves_under_the_hands(page: Page, devices: Devices, busy: Calla
     """While somebody goes through the rows by keyboard, ticks or marks something, the list stays as it is, and the
     numbers go on.
     """
-    listing = Listing(page)
+    asked: list[str] = []
     busy(page)
     devices.new().enter("marta")
+    page.on("request", lambda request: asked.append(request.url))
     page.clock.fast_forward(POLL)
     page.locator(".tys-counters dd", has_text="2").first.wait_for()
     settle(page)
-    assert len(listing.rows()) == 1
+    assert [url for url in asked if url.endswith(LIST)] == []
+
+
+def test_nothing_moves_under_the_pointer(page: Page, devices: Devices) -> None:
+    """A row that somebody is about to click on stays where it is, for a few seconds."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    devices.new().enter("marta")
+    page.clock.fast_forward(POLL - 2000)
+    page.locator("#result_list tbody tr").first.hover()
+    page.clock.fast_forward(2000)
+    page.locator(".tys-counters dd", has_text="2").first.wait_for()
+    settle(page)
+    assert [url for url in asked if url.endswith(LIST)] == []
+    refresh(page)
 
 
 @pytest.fixture
