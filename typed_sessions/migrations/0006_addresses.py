@@ -1,28 +1,36 @@
 import json
 from typing import Any
 
-from django.db import migrations
+from django.db import migrations, transaction
 
 PART = 1000
+"""Rows of one transaction: sessions go on being saved meanwhile."""
 
 
 def fill(apps: Any, schema_editor: Any) -> None:
     """Sessions that are there already are found by their addresses too."""
-    rows = apps.get_model("typed_sessions", "StoredSession").objects.using(schema_editor.connection.alias)
+    alias = schema_editor.connection.alias
+    rows = apps.get_model("typed_sessions", "StoredSession").objects.using(alias).filter(end_reason="")
     last = ""
-    while part := list(rows.filter(pk__gt=last, end_reason="").exclude(client="").order_by("pk").only("client")[:PART]):
-        for row in part:
-            try:
-                client = json.loads(row.client)
-            except ValueError:
-                continue  # nobody can read it
-            for name in ("address", "last_address"):
-                address = client.get(name) if isinstance(client, dict) else None
-                setattr(row, name, address if isinstance(address, str) and 0 < len(address) <= 45 else None)
-        rows.bulk_update(part, ["address", "last_address"])
-        last = part[-1].pk
+    while part := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", "client")[:PART]):
+        with transaction.atomic(using=alias):
+            for pk, client in part:
+                if found := addresses(client):
+                    rows.filter(pk=pk, client=client).update(**found)  # unless somebody has saved it since
+        last = part[-1][0]
+
+
+def addresses(client: str) -> dict[str, str]:
+    """What is in the columns of a row that is saved now."""
+    try:
+        known = json.loads(client)
+    except ValueError:
+        return {}  # there is none, or nobody can read it
+    named = {name: known.get(name) for name in ("address", "last_address")} if isinstance(known, dict) else {}
+    return {name: value for name, value in named.items() if isinstance(value, str) and 0 < len(value) <= 45}
 
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [("typed_sessions", "0005_admin")]
     operations = [migrations.RunPython(fill, migrations.RunPython.noop, elidable=True)]
