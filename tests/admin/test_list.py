@@ -401,7 +401,7 @@ def test_column_of_the_project(
     desk: Callable[[User], Desk], begin: Begin, root: User, engine: type[SessionStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A column of the project's own can have what is in the session, which was loaded with the row."""
-    record = begin(data=fields(engine().store.format, currency="CHF"))
+    record = begin(type="ShopSession", data=fields(engine().store.format, currency="CHF"))
 
     def currency(self: page.LiveSessionAdmin, row: LiveSession) -> str | None:
         return self.typed_session(row).currency if row.viewer.may_see_payload else None
