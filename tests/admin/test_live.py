@@ -12,10 +12,11 @@ import pytest
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.http import HttpRequest
+from django.test import Client
 from django.utils import translation
 from django.utils.dateformat import format as formatted
 
-from tests.admin.conftest import LIST, Begin, Desk, few, ids
+from tests.admin.conftest import LIST, Begin, Desk, few, ids, told
 from tests.web.urls import address
 from typed_sessions import EndReason, live_sessions
 from typed_sessions.admin.live import REFRESH, with_seconds
@@ -269,6 +270,16 @@ def test_messages_wait_for_a_reader(clerk: Desk) -> None:
 
 
 @few
+def test_refresh_leaves_nothing_to_tell(clerk: Desk) -> None:
+    """What there would be to say of a list on its every refresh is not stored for the next page."""
+    refused = "q=%00"
+    assert told(clerk.get(query=refused)) != []
+    for _ in range(3):
+        clerk.get(query=refused, **BY_ITSELF)
+    assert told(clerk.get()) == []
+
+
+@few
 def test_store_away(clerk: Desk, verbs: Verbs) -> None:
     """A store that does not answer is a part that says so, with a status by which the script knows it."""
     for headers in ({}, BY_ITSELF):
@@ -299,6 +310,20 @@ def test_engine_that_cannot_count(clerk: Desk, monkeypatch: pytest.MonkeyPatch) 
     found = clerk.get(LIVE)
     assert found.status == 503
     assert part(found, "problem") == "The engine of this project cannot count its sessions."
+
+
+@pytest.mark.parametrize("headers", [{}, {REFRESH: "1"}])
+def test_engine_of_somebody_else(client: Client, root: User, settings: Settings, headers: dict[str, str]) -> None:
+    """A project that has not changed its engine yet is told so, as by the list, and is no error of the server."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+    ours, stock = "typed_sessions.middleware.TypedSession", "django.contrib.sessions.middleware.Session"
+    settings.MIDDLEWARE = [name.replace(ours, stock) for name in settings.MIDDLEWARE]
+    client.force_login(root)
+    found = client.get(LIVE, headers=headers)
+    assert found.status_code == 503
+    assert "The engine of this project cannot count its sessions." in found.text
+    assert client.get(LIST, headers=headers).status_code == 200
 
 
 @few

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final
 
 from django.contrib import admin
+from django.contrib.messages.storage.base import BaseStorage, Message
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils import timezone as zones
@@ -22,7 +25,7 @@ from django.views.decorators.http import require_GET
 
 from .. import clock
 from ..decorators import session_passive
-from ..exceptions import StoreUnavailable
+from ..exceptions import MissingSession, StoreUnavailable
 from ..live import live_sessions
 from ..states import EndReason
 from ..stores.statistics import Statistics
@@ -72,17 +75,23 @@ class LivePartMixin(_Admin):
         js = ("typed_sessions/admin.js",)
 
     def get_urls(self) -> list[URLPattern]:
-        # Around the check of permissions too: a request that is refused is no use of the session either.
-        view = session_passive(self.admin_site.admin_view(require_GET(self.live_view)))
-        return [path("live/", view, name="typed_sessions_livesession_live"), *super().get_urls()]
+        view = self.admin_site.admin_view(require_GET(self.live_view))
+
+        @wraps(view)
+        def live(request: HttpRequest) -> HttpResponseBase:
+            with _passive(request):  # a request that is refused is no use of the session either
+                return view(request)
+
+        return [path("live/", live, name="typed_sessions_livesession_live"), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         if not is_refresh(request):
             live = SimpleLazyObject(partial(live_part, DAY))  # most of what is posted here shows no list
             return super().changelist_view(request, {"live": live, **(extra_context or {})})
-        with session_passive(request):
-            # What waits to be told is for a page that somebody reads.
-            return super().changelist_view(request, {"messages": (), **(extra_context or {})})
+        with _passive(request):
+            # What waits to be told is for a page that somebody reads, and so is what there is to tell of this one.
+            request._messages = _NoMessages(request)  # type: ignore[attr-defined]  # where Django's own has them
+            return super().changelist_view(request, extra_context)
 
     def live_view(self, request: HttpRequest) -> HttpResponse:
         """The live part as a page of its own, or alone for the script that refreshes it. 503 if the store is away."""
@@ -95,6 +104,24 @@ class LivePartMixin(_Admin):
             name = "typed_sessions/admin/live_page.html"
             context |= {**self.admin_site.each_context(request), "media": self.media, "title": _("Sessions over time")}
         return TemplateResponse(request, name, context, status=503 if live.problem else 200)
+
+
+class _NoMessages(BaseStorage):
+    """Has none, and keeps none."""
+
+    def _get(self, *args: object, **kwargs: object) -> tuple[list[Message], bool]:
+        return [], True
+
+    def _store(self, messages: list[Message], response: HttpResponseBase, *args: object, **kwargs: object) -> Any:
+        return []
+
+
+def _passive(request: HttpRequest) -> AbstractContextManager[object]:
+    """``session_passive``, and nothing where the engine is none of ours."""
+    try:
+        return session_passive(request)
+    except MissingSession:
+        return nullcontext()
 
 
 def is_refresh(request: HttpRequest) -> bool:
