@@ -169,6 +169,7 @@ def test_live_sessions(collected: Collected, browser: Browser) -> None:
     assert isinstance(metric.data, Gauge)
 
 
+@pytest.mark.django_db(databases="__all__")
 def test_live_sessions_twice(collected: Collected, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second call changes nothing."""
     monkeypatch.setattr(type(live_sessions), "count", lambda self: 7)

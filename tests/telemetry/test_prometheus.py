@@ -162,6 +162,7 @@ def test_live_sessions(browser: Browser, verbs: Verbs) -> None:
         browser.copy("csrftoken").visit(put_in_cart())
 
 
+@pytest.mark.django_db(databases="__all__")
 def test_live_sessions_twice(registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second call changes nothing; another registry has its own."""
     monkeypatch.setattr(type(live_sessions), "count", lambda self: 7)
@@ -194,6 +195,7 @@ def test_live_sessions_of_a_store_that_is_down(
 
 @pytest.mark.parametrize("engine", ["cache"], indirect=True)
 @pytest.mark.usefixtures("engine")
+@pytest.mark.django_db(databases="__all__")
 def test_live_sessions_of_an_engine_that_cannot_count(
     registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:

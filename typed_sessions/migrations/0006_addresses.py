@@ -1,7 +1,9 @@
 import json
 from typing import Any
 
-from django.db import migrations, transaction
+from django.db import migrations, router, transaction
+
+from typed_sessions.addresses import spelled
 
 PART = 1000
 """Rows of one transaction: sessions go on being saved meanwhile."""
@@ -10,7 +12,10 @@ PART = 1000
 def fill(apps: Any, schema_editor: Any) -> None:
     """Sessions that are there already are found by their addresses too."""
     alias = schema_editor.connection.alias
-    rows = apps.get_model("typed_sessions", "StoredSession").objects.using(alias).filter(end_reason="")
+    model = apps.get_model("typed_sessions", "StoredSession")
+    if not router.allow_migrate_model(alias, model):
+        return  # the table is elsewhere
+    rows = model.objects.using(alias).filter(end_reason="")
     last = ""
     while part := list(rows.filter(pk__gt=last).order_by("pk").values_list("pk", "client")[:PART]):
         with transaction.atomic(using=alias):
@@ -27,7 +32,8 @@ def addresses(client: str) -> dict[str, str]:
     except ValueError:
         return {}  # there is none, or nobody can read it
     named = {name: known.get(name) for name in ("address", "last_address")} if isinstance(known, dict) else {}
-    return {name: value for name, value in named.items() if isinstance(value, str) and 0 < len(value) <= 45}
+    texts = {name: spelled(text) or text for name, text in named.items() if isinstance(text, str)}
+    return {name: text for name, text in texts.items() if 0 < len(text) <= 45}
 
 
 class Migration(migrations.Migration):

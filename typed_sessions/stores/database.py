@@ -304,7 +304,7 @@ class DatabaseStore(Store):
 
     def samples(self, since: int) -> Sequence[Sample]:
         with _store_errors():
-            kept = models.Sample.objects.using(self.alias).filter(at__gte=since).order_by("at")
+            kept = models.Sample.objects.using(self.alias).filter(at__range=(since, clock.now())).order_by("at")
             return [Sample(*row) for row in kept.values_list(*Sample._fields)]
 
     @property

@@ -417,11 +417,11 @@ class RedisStore(RedisClaims, Store):
         return Tally(counts["started"], ended)
 
     def _keep_sample(self, sample: Sample) -> Command:
-        arguments = (sample.at, " ".join(map(str, sample)), sample.at - SAMPLES_LIFE, SAMPLES_LIFE)
+        arguments = (sample.at, " ".join(map(str, sample)), SAMPLES_LIFE)
         return Command(scripts.SAMPLE, (self._names.samples,), arguments)
 
     def _samples(self, since: int) -> Command:
-        return Command("ZRANGEBYSCORE", (self._names.samples,), (since, "+inf"))
+        return Command("ZRANGEBYSCORE", (self._names.samples,), (since, clock.now()))
 
     # Keys, arguments, replies
 
