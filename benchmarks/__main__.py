@@ -97,12 +97,13 @@ def _meet(arguments: argparse.Namespace, server: RedisServer) -> None:
 
 def _list(arguments: argparse.Namespace, counter: Counter, server: RedisServer) -> None:
     # They import models, which need the settings.
-    from . import listing, machine
+    from . import desk, listing, machine
     from .engines import OurEngine
 
     sessions = arguments.sessions or (2_000 if arguments.quick else 100_000)
     parts = machine.description(server.client(), pinned=False)
-    found = {name: listing.listed(OurEngine(name, name), counter, sessions, _tell) for name in ("redis", "db")}
+    engines = [OurEngine(name, name, **desk.SETTINGS) for name in ("redis", "db")]
+    found = {engine.name: listing.listed(engine, counter, sessions, _tell, arguments.quick) for engine in engines}
     write = FORMATS[arguments.format]
     print(write(f"{sessions:,} sessions: milliseconds, and round trips (r) or statements (q)", *listing.times(found)))
     print(write("Space, and what is left when all are over", *listing.space(found)))

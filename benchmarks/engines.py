@@ -194,14 +194,13 @@ class OurEngine(SessionEngine):
     views = "typed"
     _content = staticmethod(content.typed)
 
-    def __init__(self, name: str, backend: str, codec: str = "json") -> None:
-        super().__init__(
-            name,
-            f"typed_sessions.backends.{backend}",
-            MIDDLEWARE=["typed_sessions.middleware.TypedSessionMiddleware"],
-            AUTHENTICATION_BACKENDS=["typed_sessions.auth.TypedSessionBackend"],
-            TYPED_SESSIONS={"SESSION_CLASS": "benchmarks.content.ShopSession", "CODEC": codec},
-        )
+    def __init__(self, name: str, backend: str, codec: str = "json", **others: Any) -> None:
+        settings = {
+            "MIDDLEWARE": ["typed_sessions.middleware.TypedSessionMiddleware"],
+            "AUTHENTICATION_BACKENDS": ["typed_sessions.auth.TypedSessionBackend"],
+            "TYPED_SESSIONS": {"SESSION_CLASS": "benchmarks.content.ShopSession", "CODEC": codec},
+        }
+        super().__init__(name, f"typed_sessions.backends.{backend}", **{**settings, **others})
 
     def value(self, key: str, field: str) -> Any:
         return getattr(self.store(key).typed_session, field)

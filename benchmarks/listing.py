@@ -10,13 +10,14 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from statistics import median
 from typing import Any, TypeVar
 
 import msgspec
+from django.conf import settings
 from django.db import connection
-from django_redis import get_redis_connection
+from redis import Redis
 
 from typed_sessions import SessionMode, clock, live_sessions, tokens
 from typed_sessions.models import Sample, StoredSession, Tally
@@ -25,6 +26,7 @@ from typed_sessions.stores.record import GRACE, Client, Record, new_nonce
 from typed_sessions.stores.redis import RedisStore
 
 from .counting import Counter
+from .desk import visits
 from .engines import OurEngine
 from .questions import AT_ADDRESS, EACH, FIRST_USER, SIGNED_IN, address, questions
 from .site import DIRECT, RELAYED
@@ -77,8 +79,10 @@ class Listed:
     """What is there afterwards."""
 
 
-def listed(engine: OurEngine, counter: Counter, sessions: int, tell: Callable[[str], None]) -> Listed:
-    """On the servers that the settings name, which are empty afterwards."""
+def listed(
+    engine: OurEngine, counter: Counter, sessions: int, tell: Callable[[str], None], is_quick: bool = False
+) -> Listed:
+    """On the servers that the settings name, which are empty afterwards. ``is_quick``: the counts alone."""
     with engine.in_force():
         kept = _InRedis() if engine.name == "redis" else _InTheDatabase()
         tell(f"{engine.name}: storing {sessions:,} sessions")
@@ -88,8 +92,9 @@ def listed(engine: OurEngine, counter: Counter, sessions: int, tell: Callable[[s
         sizes = kept.sizes(sessions)
         tell(f"{engine.name}: listing")
         costs = {}
-        for name, times, ask in questions(lambda: engine.store().store, sessions):
-            costs[name] = _cost(engine, counter, times, ask)
+        asked = chain(visits(sessions), questions(lambda: engine.store().store, sessions))
+        for name, times, ask in asked:
+            costs[name] = _cost(engine, counter, 1 if is_quick else times, ask)
             tell(f"{engine.name}: {name}: {_told(costs[name].first)} ms, {_told(costs[name].usual)} ms")
         load = os.getloadavg()[0]
         kept.clear()
@@ -152,13 +157,14 @@ def _cost(engine: OurEngine, counter: Counter, times: int, ask: Callable[[], obj
         ask()  # connects, and loads scripts
         count = counter.of(ask)
     # The relay is not there at the first time; Redis remembers nothing, so it is as any other.
-    return Cost(first[0], usual, str(first_count) if first_count.statements else str(count), str(count))
+    return Cost(first[0], usual, str(count) if count.trips else str(first_count), str(count))
 
 
 class _InRedis:
     def __init__(self) -> None:
         self._store = RedisStore(DIRECT)
-        self._client: Any = get_redis_connection(DIRECT)
+        # Not that of the engine, which waits for no more than a second.
+        self._client: Any = Redis.from_url(settings.CACHES[DIRECT]["LOCATION"])
 
     def bytes_of(self, record: Record) -> int:
         return len(self._store._arguments(record)[0])

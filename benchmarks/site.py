@@ -38,10 +38,27 @@ def configure(database: Mapping[str, Any], direct: str, relayed: str) -> None:
         ALLOWED_HOSTS=["shop.example.com"],
         ROOT_URLCONF="benchmarks.pages",
         INSTALLED_APPS=[
+            "django.contrib.admin",
             "django.contrib.auth",
             "django.contrib.contenttypes",
+            "django.contrib.messages",
             "django.contrib.sessions",
+            "django.contrib.staticfiles",
             "typed_sessions",
+        ],
+        STATIC_URL="static/",
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {
+                    "context_processors": [
+                        "django.template.context_processors.request",
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ]
+                },
+            }
         ],
         # Connections stay open between requests, as they do in a project that cares for speed.
         DATABASES={"default": {**database, "CONN_MAX_AGE": None}},
