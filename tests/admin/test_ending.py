@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import User
+from django.core import signing
 
 from tests.admin.conftest import ADDRESS, LIST, UNKNOWN, Begin, Desk, few, hidden, ids, told
 from tests.commands.conftest import damage
@@ -271,7 +272,7 @@ def test_in_parts(
     assert "4 of 5 sessions have ended." in shown.text
     assert told(at.submit(shown, "end-matching/", "mode=perm")) == ["success: 5 sessions were ended."]
     assert [is_live(record.id) for record in (*records, late)] == [False] * 5 + [True]
-    assert [entry[2] for entry in logged()] == ["2 live sessions", "2 live sessions", "1 live sessions"]
+    assert [entry[2] for entry in logged()] == ["2 live sessions", "2 live sessions", "1 live session"]
 
 
 @few
@@ -333,6 +334,33 @@ def test_form_that_is_sent_again(
     assert told(at.submit(question, "end-matching/"))[0] == "success: 1 session was ended."
     assert told(at.submit(question, "end-matching/"))[-1] == "error: No session was ended."
     assert [is_live(first.id), is_live(second.id)] == [False, True]
+
+
+@few
+def test_form_of_another_release(
+    desk: Callable[[User], Desk], begin: Begin, root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another release has asked is asked again, as what was asked too long ago."""
+    begin()
+    at = desk(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(ending.Run, "signed", lambda self, request: signing.dumps({"odd": 1}, salt=ending._salt(request)))
+        question = at.get("end-matching/")
+    assert told(at.submit(question, "end-matching/"))[0].startswith("error: That was asked too long ago.")
+
+
+@few
+def test_page_of_what_is_over(desk: Callable[[User], Desk], begin: Begin, root: User, user: User, clock: Clock) -> None:
+    """Of a session that has ended or expired, the page that would end it says that there is nothing to end."""
+    ended, expired = begin(user), begin(user, expires=clock.now + 5)
+    at = desk(root)
+    live_sessions.end(ended.id)
+    clock.advance(10)
+    for record in (ended, expired):
+        question = at.get(f"{record.id}/end/")
+        assert asked(question).startswith("There is no session to end.")
+        assert "anonymous" not in asked(question)
+        assert 'value="Yes, end"' not in question.text
 
 
 @few

@@ -60,7 +60,7 @@ def test_row(desk: Callable[[User], Desk], begin: Begin, root: User, user: User)
     record = begin(user, ago=180, mode=SessionMode.PERM, client=client)
     found = desk(root).get()
     prefix = f"{record.id[:8]}…"
-    words = "ada 3 minutes ago Firefox 140 on Linux 192.0.2.7 in 2 weeks permanent 3 minutes ago"
+    words = "ada 3 minutes ago Firefox 140 on Linux 192.0.2.7 in 14 days permanent 3 minutes ago"
     assert row(found, record.id) == f"{prefix} {words}"
     assert f'<a href="/admin/auth/user/{user.pk}/change/">ada</a>' in found.text
     assert FIREFOX in titles(found, record.id)

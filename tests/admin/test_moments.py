@@ -29,6 +29,8 @@ def words(html: str) -> str:
         (3 * MINUTE + 59, "3 minutes ago"),
         (HOUR, "1 hour ago"),
         (2 * DAY + HOUR, "2 days ago"),
+        (14 * DAY - 1, "13 days ago"),
+        (400 * DAY, "1 year ago"),
     ],
 )
 def test_ago(clock: Clock, seconds: int, expected: str) -> None:
@@ -43,7 +45,10 @@ def test_ago(clock: Clock, seconds: int, expected: str) -> None:
         (0, "over"),
         (1, "in less than a minute"),
         (MINUTE, "in 1 minute"),
-        (13 * DAY, "in 1 week"),
+        (7 * DAY, "in 7 days"),
+        (14 * DAY - 1, "in 13 days"),
+        (30 * DAY, "in 30 days"),
+        (31 * DAY, "in 1 month"),
         (HOUR + 59 * MINUTE, "in 1 hour"),
     ],
 )

@@ -12,7 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.admin import helpers
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.utils import model_ngettext, quote, unquote
 from django.contrib.admin.views.main import ERROR_FLAG, PAGE_VAR
 from django.contrib.contenttypes.models import ContentType
 from django.core import signing
@@ -69,9 +69,9 @@ class Run:
         """``None`` for what this member of staff was not asked within an hour."""
         try:
             found = signing.loads(request.POST.get("run", ""), salt=_salt(request), max_age=_PATIENCE)
-        except signing.BadSignature:
+            return msgspec.convert(found, cls)
+        except (signing.BadSignature, msgspec.ValidationError):  # or another release has asked
             return None
-        return msgspec.convert(found, cls)
 
 
 @dataclasses.dataclass
@@ -139,14 +139,15 @@ class EndingMixin(PermissionsMixin):
             self._end_rows(request, [row], 0)
             return HttpResponseRedirect(self.page_url("changelist"))
         is_own = row.pk == self.viewer(request).own_id
+        count = int(_is_there(row) and not is_own)
         return self.page(
             request,
             "confirm",
             title=_("End live session"),
-            question=_question(1 - is_own),
+            question=_question(count),
             rows=self._listed([row]),
             notes=_notes(is_own),
-            count=1 - is_own,
+            count=count,
             back=self.page_url("change", quote(row.pk)),
         )
 
@@ -192,7 +193,7 @@ class EndingMixin(PermissionsMixin):
             "confirm",
             title=_("End all live sessions that match"),
             question=_question(count),
-            words=words or _("All live sessions, of everybody."),
+            words=words or (_("All live sessions, of everybody.") if count else ""),
             rows=self._listed(list(listed.queryset)) if wanted.is_small else [],
             notes=notes,
             hidden=[("run", run.signed(request))],
@@ -306,7 +307,7 @@ def _end_looking(run: Run, viewer: Viewer, part: Part, until: float) -> None:
 
 
 def _is_of(run: Run, record: Record, viewer: Viewer) -> bool:
-    return run.wanted.has(record) and record.created <= (run.began or 0) and not viewer.spares(record)
+    return record.created <= (run.began or 0) and not viewer.spares(record)
 
 
 def _end_by_index(run: Run, viewer: Viewer, part: Part, until: float) -> None:
@@ -365,7 +366,7 @@ def log_end_of_many(request: HttpRequest, count: int, words: str) -> None:
     LogEntry.objects.create(
         user_id=_user_pk(request),
         content_type=ContentType.objects.get_for_model(LiveSession),
-        object_repr=f"{number(count)} {LiveSession._meta.verbose_name_plural}"[:200],
+        object_repr=f"{number(count)} {model_ngettext(LiveSession._meta, count)}"[:200],
         action_flag=DELETION,
         change_message=f"Ended. {words}".strip(),
     )
@@ -377,7 +378,9 @@ def number(count: int) -> str:
 
 def summary(row: LiveSession) -> str:
     """A session in a few words, for lists of what is to end."""
-    address, agent = last_of(row.record) if row.record else ("", "")
+    if row.record is None:
+        return f"{row.pk[:8]}…"
+    address, agent = last_of(row.record)
     name = row.person.get_username() if row.person else row.user or _("anonymous")
     return " · ".join(filter(None, (name, device_of(agent).text, address)))
 
@@ -391,6 +394,11 @@ def _question(count: int) -> str:
         count,
     )
     return words % {"count": number(count)}
+
+
+def _is_there(row: LiveSession) -> bool:
+    """Whether there is something to end, be it what cannot be read."""
+    return row.record.is_live(clock.now()) if row.record is not None else bool(row.problem)
 
 
 def _notes(is_own: bool) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.utils import formats
 from django.utils import timezone as zones
-from django.utils.html import format_html
+from django.utils.html import avoid_wrapping, format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
@@ -38,7 +38,7 @@ def ago(moment: int) -> SafeString:
     """Such as "3 minutes ago", with the exact time for who points at it."""
     if clock.now() - moment < 60:
         return _element(moment, _("just now"))
-    words = timesince(aware(moment), aware(clock.now()), time_strings=_SPANS, depth=1)
+    words = _days(clock.now() - moment) or timesince(aware(moment), aware(clock.now()), time_strings=_SPANS, depth=1)
     return _element(moment, _("%(time)s ago") % {"time": words})
 
 
@@ -48,8 +48,14 @@ def ahead(moment: int) -> SafeString:
         return _element(moment, _("over"))
     if moment - clock.now() < 60:
         return _element(moment, _("in less than a minute"))
-    words = timeuntil(aware(moment), aware(clock.now()), time_strings=_SPANS, depth=1)
+    words = _days(moment - clock.now()) or timeuntil(aware(moment), aware(clock.now()), time_strings=_SPANS, depth=1)
     return _element(moment, _("in %(time)s") % {"time": words})
+
+
+def _days(seconds: int) -> str | None:
+    """What Django would tell as one to four weeks, which is too rough for a session of two."""
+    days = seconds // 86_400
+    return avoid_wrapping(_SPANS["day"] % {"num": days}) if 7 <= days <= 30 else None
 
 
 def _element(moment: int, words: str) -> SafeString:
