@@ -121,7 +121,7 @@ def test_facts(desk: AtDesk, begin: Begin, root: User, user: User, clock: Clock)
     assert said(found, "size") == f"{len(wire.encode(record))} bytes, saved 1,234 times"
     for name in ("created_at", "signed_in_at", "seen_at", "saved_at"):
         assert said(found, name) == "Jan. 15, 2027, 1 a.m. ( 1 hour ago )"
-    assert said(found, "expires_at") == "Jan. 29, 2027, 2 a.m. ( in 2 weeks )"
+    assert said(found, "expires_at") == "Jan. 29, 2027, 2 a.m. ( in 14 days )"
     assert said(found, "ends_at") == "April 15, 2027, 3 a.m. ( in 3 months )"
     assert links(found, "ending")[0] == f"{LIST}{record.id}/end/"
 

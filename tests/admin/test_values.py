@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils.html import conditional_escape
 
-from typed_sessions.admin.values import ITEMS, LENGTH, LEVELS, PARTS, Values, more
+from typed_sessions.admin.values import CHARACTERS, ITEMS, LENGTH, LEVELS, PARTS, Values, more
 from typed_sessions.shown import HIDDEN
 
 ATTACK = "<script>alert(1)</script>\"'&{{ 7|add:7 }}"
@@ -110,6 +110,19 @@ def test_all_of_a_value_has_a_limit() -> None:
     assert len(found) < 100 * PARTS
     rows = [[{"a": 1, "b": 2, "c": 3} for _ in range(ITEMS)] for _ in range(ITEMS)]
     assert html(rows).count("<td>") < 2 * PARTS
+
+
+def test_all_values_of_a_page_have_a_limit() -> None:
+    """However large a project lets sessions be: what comes late is told by its size, and a text by its beginning."""
+    values = Values()
+    assert "<code" in values.html([0] * 5)
+    for _ in range(PARTS // ITEMS + 1):
+        values.html([0] * ITEMS)
+    assert values.html([0] * 5) == more(5)
+    assert "7" in values.html(7)
+    found = "".join(values.html("x" * LENGTH) for _ in range(10 * CHARACTERS // LENGTH))
+    assert CHARACTERS < found.count("x") < 2 * CHARACTERS
+    assert re.search(r">x{100}</span><span[^>]+>… 1,900 more<", values.html("x" * LENGTH))
 
 
 def test_a_long_name_is_cut() -> None:

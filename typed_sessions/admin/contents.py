@@ -52,13 +52,13 @@ def contents_of(record: Record) -> Contents:
     session = copy.session
     of_type = schema.hints(type(session))
     entries = bag_of(copy.read_bag())
-    bag = [Entry(key, Values().html(value)) for key, value in [*entries.items()][:ITEMS]]
+    values = Values()
+    bag = [Entry(key, values.html(value)) for key, value in [*entries.items()][:ITEMS]]
+    values = Values()
     return Contents(
         class_name=_name(session),
         version=session.schema_version,
-        fields=[
-            Field(name, written(of_type[name]), Values().html(value)) for name, value in fields_of(session).items()
-        ],
+        fields=[Field(name, written(of_type[name]), values.html(value)) for name, value in fields_of(session).items()],
         bag=bag,
         unshown=more(len(entries) - len(bag)),
         unreadable=[_without_values(part, record) for part in copy.unreadable],

@@ -18,8 +18,11 @@ ITEMS: Final = 100
 LENGTH: Final = 2000
 """Characters of one text."""
 LEVELS: Final = 8
-PARTS: Final = 1000
-"""Values of all levels together."""
+PARTS: Final = 2000
+"""Values inside of lists and dicts, all together; then the size of a list or dict is all that is told."""
+CHARACTERS: Final = 100_000
+"""Of all texts together; then a text is cut after ``_BEGINNING``."""
+_BEGINNING: Final = 100
 _COLUMNS: Final = 8
 _LONGEST_NAME: Final = 100
 _TABLE: Final = (
@@ -28,17 +31,20 @@ _TABLE: Final = (
 
 
 class Values:
-    """Writes values of ``shown.plain``; the parts that are left to show are counted over all of them."""
+    """Writes values of ``shown.plain``. One is for a whole page, or for a part of it that must not take the place of
+    the others: what is left to show is counted over all values.
+    """
 
     def __init__(self) -> None:
         self._left = PARTS
+        self._characters = CHARACTERS
 
     def html(self, value: Any, level: int = 0) -> SafeString:
         self._left -= 1
         if value is HIDDEN:
             return format_html('<span class="tys-hidden">{}</span>', _("hidden"))
         if isinstance(value, str):
-            return _text(value)
+            return self._text(value)
         if not isinstance(value, list | dict):
             return format_html('<code class="tys-plain">{}</code>', str(value))
         if not value:
@@ -71,6 +77,13 @@ class Values:
         body = format_html_join("", "<tr>{}</tr>", lines)
         return format_html(_TABLE, head, body, more(len(rows) - count))
 
+    def _text(self, value: str) -> SafeString:
+        if not value:
+            return format_html('<span class="tys-none">{}</span>', _("empty"))
+        length = min(LENGTH, max(_BEGINNING, self._characters))
+        self._characters -= len(value[:length])
+        return format_html('<span class="tys-text">{}</span>{}', value[:length], more(len(value) - length))
+
     def _count(self, items: Sequence[Any] | dict[str, Any]) -> int:
         return min(len(items), ITEMS, max(1, self._left))
 
@@ -83,12 +96,6 @@ def _columns(items: Sequence[Any]) -> list[str]:
     alike = all(isinstance(item, dict) and item.keys() == first.keys() for item in items)
     flat = alike and not any(isinstance(value, list | dict) and value for item in items for value in item.values())
     return [*first] if flat else []
-
-
-def _text(value: str) -> SafeString:
-    if not value:
-        return format_html('<span class="tys-none">{}</span>', _("empty"))
-    return format_html('<span class="tys-text">{}</span>{}', value[:LENGTH], more(len(value) - LENGTH))
 
 
 def _cut(name: str) -> str:
