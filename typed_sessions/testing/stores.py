@@ -1018,9 +1018,10 @@ class StoreContract:
         """Of one time the first sample stays, and all are told from the earliest on; or the store says that it keeps
         none.
         """
-        samples = [Sample(FULL_HOUR + number * INTERVAL, 10 + number, 5, number) for number in range(4)]
+        first = clock.now() // INTERVAL * INTERVAL - 4 * INTERVAL
+        samples = [Sample(first + number * INTERVAL, 10 + number, 5, number) for number in range(4)]
         assert list(verbs.samples(0)) == []
-        for sample in (samples[2], samples[0], samples[3], samples[1], Sample(FULL_HOUR, 7, 7, 7)):
+        for sample in (samples[2], samples[0], samples[3], samples[1], Sample(first, 7, 7, 7)):
             assert verbs.keep_sample(sample) is verbs.lists_sessions
         kept = samples if verbs.lists_sessions else []
         assert list(verbs.samples(0)) == kept
@@ -1028,11 +1029,21 @@ class StoreContract:
         assert list(verbs.samples(samples[1].at + 1)) == kept[2:]
         assert list(verbs.samples(samples[3].at + 1)) == []
 
+    def test_samples_of_a_clock_that_is_ahead(self, verbs: Store) -> None:
+        """A machine whose clock is a year ahead takes no samples away, and its own is not told."""
+        if not verbs.lists_sessions:
+            return
+        sample = Sample(clock.now() // INTERVAL * INTERVAL, 1, 1, 1)
+        verbs.keep_sample(sample)
+        verbs.keep_sample(sample._replace(at=sample.at + 365 * 86_400))
+        assert list(verbs.samples(0)) == [sample]
+
     def test_old_samples_go(self, verbs: Store) -> None:
         """Samples that are older than SAMPLES_LIFE go when another is taken and what is over is cleared."""
         if not verbs.lists_sessions:
             return
-        samples = [Sample(FULL_HOUR + later, 1, 1, 1) for later in (0, INTERVAL, SAMPLES_LIFE + INTERVAL)]
+        first = clock.now() // INTERVAL * INTERVAL - SAMPLES_LIFE - INTERVAL
+        samples = [Sample(first + later, 1, 1, 1) for later in (0, INTERVAL, SAMPLES_LIFE + INTERVAL)]
         for sample in samples:
             verbs.keep_sample(sample)
         verbs.clear_expired(samples[-1].at)
