@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,18 +29,26 @@ SITES: dict[str, tuple[str, bool, tuple[str, ...]]] = {
 """The settings, whether Redis holds the sessions, and the packages that have to be installed."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def missing() -> str:
+    """What keeps browsers from being used here; empty when nothing does."""
     if CHROMIUM is None:
-        skip = pytest.mark.skip(reason="no chromium on the PATH: apt-get install chromium")
+        return "no chromium on the PATH: apt-get install chromium"
+    packages = [package for package in ("playwright", "axe_playwright_python") if not find_spec(package)]
+    return f"not installed: {', '.join(packages)}: pip install -e '.[browser]'" if packages else ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if reason := missing():
         for item in items:
             if Path(__file__).parent in item.path.parents:
-                item.add_marker(skip)
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason='no playwright: pip install -e ".[browser]"')
-    with playwright.sync_playwright() as driver, driver.chromium.launch(executable_path=CHROMIUM) as chromium:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver, driver.chromium.launch(executable_path=CHROMIUM) as chromium:
         yield chromium
 
 

@@ -48,7 +48,7 @@ def take(site: Site, directory: Path) -> None:
         devices = Devices(chromium, site)
         visitor = devices.phone()
         visitor.sign_in("marta")
-        visitor.look("/cart/")
+        visitor.look("/cart/?sku=moon-teapot")
         for name, who, dark, width in LISTS:
             operator = devices.new(dark=dark, width=width)
             operator.page.set_viewport_size({"width": width, "height": 1080})

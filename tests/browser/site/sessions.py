@@ -22,16 +22,15 @@ from typed_sessions.stores.record import Client, Record, new_nonce
 
 _CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0"
 _SAFARI = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5"
-AGENTS = (
+BROWSERS = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0",
     f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_CHROME} Safari/537.36",
     f"Mozilla/5.0 (Linux; Android 10; K) {_CHROME} Mobile Safari/537.36",
     f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {_SAFARI} Safari/605.1.15",
     f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {_SAFARI} Mobile/15E148 Safari/604.1",
     f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_CHROME} Safari/537.36 Edg/142.0.0.0",
-    "curl/8.14.1",
-    "<script>alert(1)</script>",
 )
+AGENTS = (*BROWSERS, "curl/8.14.1", "<script>alert(1)</script>")
 _LIFETIME = 14 * 86_400
 
 
@@ -66,7 +65,9 @@ def made(count: int, seed: int = 1) -> Iterator[Record]:
         yield _aged(template, mode, now - age, chance)
 
 
-def _aged(template: Record, mode: SessionMode, seen: int, chance: random.Random) -> Record:
+def _aged(
+    template: Record, mode: SessionMode, seen: int, chance: random.Random, agents: tuple[str, ...] = AGENTS
+) -> Record:
     created = seen - chance.randrange(6 * 3600)
     return msgspec.structs.replace(
         template,
@@ -78,7 +79,7 @@ def _aged(template: Record, mode: SessionMode, seen: int, chance: random.Random)
         seen=seen,
         expires=seen + _LIFETIME,
         authenticated=created if template.user else None,
-        client=Client(address=f"203.0.113.{chance.randrange(1, 250)}", agent=chance.choice(AGENTS)),
+        client=Client(address=f"203.0.113.{chance.randrange(1, 250)}", agent=chance.choice(agents)),
     )
 
 
@@ -108,7 +109,7 @@ def _come_and_go(templates: list[Record], moment: int, of_day: float, chance: ra
     for _ in range(max(0, int(7 + 5 * math.sin((of_day - 0.55) * 2 * math.pi) + chance.randrange(4)))):
         template = chance.choice(templates)
         mode = SessionMode.PERM if template.user and chance.random() < 0.5 else SessionMode.TEMP
-        store.create(_aged(template, mode, moment - chance.randrange(300), chance))
+        store.create(_aged(template, mode, moment - chance.randrange(300), chance, BROWSERS))
     live = live_sessions.recent(1000)
     for session in chance.sample(live, min(len(live), int(len(live) * 0.03 + chance.random() * 3))):
         live_sessions.end(

@@ -15,7 +15,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def add_to_cart(request: HttpRequest) -> HttpResponse:
     session = get_session(request, ShopSession)
-    session.cart.append(CartLine("<b>teapot</b>", 2))
+    session.cart.append(CartLine(request.GET.get("sku", "<b>teapot</b>"), 2))
     session.gift_note = "for nobody else's eyes"
     request.session["visited"] = ["/", "/cart/"]
     return redirect("home")
