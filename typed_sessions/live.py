@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from importlib import import_module
 from math import ceil
@@ -302,31 +303,33 @@ class LiveSessions:
     ) -> Flow[int]:
         began_before = clock.now() + 1 if before is None else ceil(_with_zone("before", before).timestamp())
         ended = 0
-        while True:  # what is used meanwhile moves to pages that have been read
-            found = 0
-            passed_over = 0
-            while True:
-                page, others = yield from self._page_before(began_before, passed_over, target)
-                for record in page[: target.left(ended + found)]:
-                    found += yield from self._ending(record.id, reason, record.user)
-                for record in page[-1:]:
-                    yield from spreading(_engine().store, record.id)
-                if progress is not None and page:
-                    progress(ended + found)
-                passed_over += others
-                if not target.left(ended + found) or not (page or others):
+        while True:  # what is used meanwhile may move to pages that have been read
+            found = passed_over = 0
+            while target.left(ended + found):
+                page, size = yield from self._page(target.order, passed_over)
+                meant = 0
+                for record in page:
+                    if not target.left(ended + found):
+                        break
+                    if record.created < began_before and target.means(record):
+                        meant += 1
+                        found += yield from self._ending(record.id, reason, record.user)
+                if meant:
+                    yield from spreading(_engine().store, page[-1].id)
+                    if progress is not None:
+                        progress(ended + found)
+                passed_over += size - meant
+                if not size:
                     break
             ended += found
             if not found or not target.left(ended):
                 return ended
 
-    def _page_before(self, began_before: int, offset: int, target: _Target) -> Flow[tuple[list[Record], int]]:
-        """Records of a page that are to end, and how many entries of the page are others."""
+    def _page(self, selection: Selection, offset: int) -> Flow[tuple[Sequence[Record], int]]:
+        """Records of a page, and how many entries the page has."""
         store = _engine().store
-        ids = yield Step(store.newest, store.anewest, (clock.now(), _PAGE, offset, target.selection))
-        found = yield Step(store.load_many, store.aload_many, (ids,))
-        page = [record for record in found if record.created < began_before and target.means(record)]
-        return page, len(ids) - len(page)
+        ids = yield Step(store.newest, store.anewest, (clock.now(), _PAGE, offset, selection))
+        return (yield Step(store.load_many, store.aload_many, (ids,))), len(ids)
 
     def _ending_all(self, user: object, keep: str | None, reason: EndReason) -> Flow[int]:
         store, key = _engine().store, _key_of(user)
@@ -347,13 +350,19 @@ class _Target(NamedTuple):
     spare: Callable[[Record], bool] | None
     limit: int | None
 
+    @property
+    def order(self) -> Selection:
+        """By expiry, where nothing stands that has expired already; what is used meanwhile moves to pages to come."""
+        is_of_a_span = (self.selection.since, self.selection.before) != (None, None)
+        return self.selection if is_of_a_span else replace(self.selection, by="expires", ascending=True)
+
     def means(self, record: Record) -> bool:
         """A list may be a moment behind, so that the record itself is asked."""
         return self.selection.chooses(record) and not (self.spare and self.spare(record))
 
-    def left(self, ended: int) -> int:
-        """How many of a page may still end."""
-        return _PAGE if self.limit is None else max(0, self.limit - ended)
+    def left(self, ended: int) -> bool:
+        """Whether more may end."""
+        return self.limit is None or ended < self.limit
 
 
 live_sessions = LiveSessions()

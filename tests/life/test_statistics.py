@@ -147,13 +147,15 @@ def test_sparing_some(site: Site) -> None:
 
 
 def test_ending_in_parts(site: Site, ears: Ears, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a limit so many end at once, the last used first, and the next call goes on; pages make no difference."""
+    """With a limit so many end at once, what would expire first first, and the next call goes on; pages make no
+    difference.
+    """
     monkeypatch.setattr("typed_sessions.live._PAGE", 2)
     browsers = []
     for number in range(7):
         site.clock.advance(1)
         browsers.append((site.signed_in if number % 3 == 0 else site.visitor)())
-    visitors = [id_of(browser) for number, browser in enumerate(browsers) if number % 3][::-1]
+    visitors = [id_of(browser) for number, browser in enumerate(browsers) if number % 3]
     heard: list[int] = []
     assert site.live.end_all(limit=0) == 0
     parts = [

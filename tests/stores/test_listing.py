@@ -364,3 +364,12 @@ def test_r14_nothing_is_gone_while_a_node_is_away(cluster_verbs: Store, redis_cl
             with pytest.raises(StoreUnavailable):
                 ask()
     assert "ZREM" not in {name for each in seen for name in (*each, *each.inside)}
+
+
+def test_expired_page_is_not_the_end(verbs: Store) -> None:
+    """Where all of a page has expired, and nobody has reaped it, what comes after it is on the page."""
+    store, now = _under(verbs), clock.now()
+    for ago in (10, 11, 12):
+        created(store, new_record(store, seen=now - ago, expires=now - 5))
+    live = created(store, new_record(store, seen=now - 20))
+    assert list(verbs.newest(now, 2)) == [live.id]

@@ -302,7 +302,7 @@ local function page(skipped)
   return turned
 end
 local live, halves, kept, wanted = {}, {}, 0, limit
-for turn = 1, 10 do
+for turn = 1, 20 do
   local gone = {}
   for _, entry in ipairs(page(offset + kept)) do
     local id, list = unpack(entry)
@@ -316,7 +316,12 @@ for turn = 1, 10 do
       if kept == wanted then break end
     end
   end
-  if not drop(gone) or kept == wanted then break end
+  local has_dropped = drop(gone)
+  if kept == wanted and #live == 0 and #halves == 0 then
+    wanted = wanted + limit  -- all of the page has expired, and that is not the end of the list
+  elseif kept == wanted or not has_dropped then
+    break
+  end
 end
 return {live, halves}
 """)
