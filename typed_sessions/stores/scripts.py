@@ -302,7 +302,7 @@ local function page(skipped)
   return turned
 end
 local live, halves, kept, wanted = {}, {}, 0, limit
-for turn = 1, 20 do
+for turn = 1, 10 do
   local gone = {}
   for _, entry in ipairs(page(offset + kept)) do
     local id, list = unpack(entry)
