@@ -24,7 +24,7 @@ from typed_sessions.admin.queryset import SessionQuery
 from typed_sessions.backends.base import SessionStore
 from typed_sessions.models import LiveSession
 from typed_sessions.stores.selection import Selection
-from typed_sessions.testing.engines import Verbs
+from typed_sessions.testing.engines import Clock, Verbs
 
 
 @pytest.fixture
@@ -172,13 +172,15 @@ def test_loaded_once(query: SessionQuery, begin: Begin, verbs: Verbs) -> None:
 
 
 def test_rows_that_have_moved(
-    query: SessionQuery, begin: Begin, engine: type[SessionStore], monkeypatch: pytest.MonkeyPatch
+    query: SessionQuery, begin: Begin, engine: type[SessionStore], monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:
     """A record that no longer is what the list is about is left out, as one that has expired is."""
-    record = begin(ago=5)
+    record = begin(ago=5, expires=clock.now + 60)
     monkeypatch.setattr(type(engine().store), "newest", lambda self, now, limit, offset=0, chosen=None: [record.id])
     assert ids(query.choose(since=1_800_000_000)[0:1]) == []
     assert ids(query[0:1]) == [record.id]
+    clock.advance(60)
+    assert ids(query[0:1]) == []
 
 
 @few
