@@ -162,7 +162,7 @@ def test_r34_two_reapers(
     """Of several sessions two reapers tell each once between them, none is missed, and nothing is left."""
     kept = found(engine, stored(engine))
     assert isinstance(kept, Record)
-    race.rounds //= 4
+    race.rounds //= 2  # each reaper takes statistics too: there are more orders than of other verbs
     for round in race:
         over = clock() - GRACE - 60
         changes = {"seen": over - 60, "modified": over - 100 * 86_400, "expires": over}
