@@ -121,6 +121,16 @@ def test_r19_who_ends_all_but_some_misses_none(rows: DatabaseStore) -> None:
     assert done == ids
 
 
+def test_ways_of_many_lists_are_remembered(rows: DatabaseStore, database_alias: str) -> None:
+    """Each filter has a way of its own, and only the oldest make room for new ones."""
+    ids, now = _listed(rows, 12), clock.now()
+    for number in range(40):
+        rows.newest(now, 3, 10, Selection(since=number))
+    for number, statements in ((39, 1), (8, 1), (7, 3)):
+        with _statements(database_alias, statements):
+            assert list(rows.newest(now, 3, 10, Selection(since=number))) == ids[10:]
+
+
 @pytest.mark.parametrize("passed", [places.LIFE, -1])
 def test_way_is_gone_anew_after_a_minute(rows: DatabaseStore, passed: int) -> None:
     """Deep pages move with the list a minute later at the latest, also if the clock was set back."""

@@ -208,7 +208,8 @@ class Store(ABC):
     def count(self, now: int, selection: Selection = EVERYTHING) -> int:
         """How many sessions are live, or how many of ``selection`` are.
 
-        Of those used within a span, a store may count some that have expired, and are still to be announced.
+        Of those used within a span, a store may count some that have expired, and are still to be announced; and a
+        large count may be some seconds old.
         """
         raise self._cannot_list()
 

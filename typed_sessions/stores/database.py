@@ -23,6 +23,7 @@ from ..formats import JSON, UNREADABLE, Format
 from ..models import Reservation, StoredSession
 from ..states import EndReason, SessionMode
 from .base import Claim, Conflict, Gone, Outcome, Overdue, Saved, Store, tombstone_life
+from .counts import Counts
 from .places import Places
 from .record import FORMAT, GRACE, TOMBSTONE_LIFE, Client, Lease, Record, Tombstone, new_nonce, outlives
 from .selection import EVERYTHING, Selection
@@ -133,7 +134,8 @@ class DatabaseStore(Store):
                 return None
             with _store_errors():
                 if self._as_it_was(last).update(**_buried(reason, now, outlives(last, reason, now))):
-                    self._places.left(self.alias, last)
+                    for memory in (self._places, self._counts):
+                        memory.left(self.alias, last)
                     return last
             # Somebody saved in between; what is ended must be the last state.
 
@@ -264,14 +266,17 @@ class DatabaseStore(Store):
 
     def count(self, now: int, selection: Selection = EVERYTHING) -> int:
         with _store_errors():
-            return self._selected(now, selection).count()
+            return self._counts.live(self.alias, selection, now, lambda: self._selected(now, selection).count())
 
     # Statistics. Rows of sessions that have ended tell of themselves; what is removed at once is tallied.
 
     def count_by_user(self, now: int) -> tuple[int, int]:
-        with _store_errors():
+        def ask() -> tuple[int, int]:
             found = self._live(now).aggregate(live=Count("pk"), signed_in=Count("user"))
-        return found["live"], found["signed_in"]
+            return found["live"], found["signed_in"]
+
+        with _store_errors():
+            return self._counts.by_user(self.alias, now, ask)
 
     def tally(self, now: int) -> Tally:
         since = now - RECENT
@@ -315,6 +320,10 @@ class DatabaseStore(Store):
     @cached_property
     def _places(self) -> Places:
         return Places()
+
+    @cached_property
+    def _counts(self) -> Counts:
+        return Counts()
 
     @property
     def _rows(self) -> QuerySet[StoredSession]:

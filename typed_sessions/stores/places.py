@@ -77,7 +77,7 @@ class Places:
 
     def _remember(self, alias: str, selection: Selection, way: _Way) -> None:
         self._ways.pop((alias, selection), None)
-        for oldest in list(self._ways)[: len(self._ways) - _LISTS + 1]:
+        for oldest in list(self._ways)[: max(0, len(self._ways) - _LISTS + 1)]:
             self._ways.pop(oldest, None)  # another thread may have been first
         self._ways[alias, selection] = way
 
