@@ -123,7 +123,7 @@ def test_r19_who_ends_all_but_some_misses_none(rows: DatabaseStore) -> None:
 
 def test_ways_of_many_lists_are_remembered(rows: DatabaseStore, database_alias: str) -> None:
     """Each filter has a way of its own, and only the oldest make room for new ones."""
-    ids, now = _listed(rows, 12), clock.now()
+    ids, now = listed(rows, 12), clock.now()
     for number in range(40):
         rows.newest(now, 3, 10, Selection(since=number))
     for number, statements in ((39, 1), (8, 1), (7, 3)):
