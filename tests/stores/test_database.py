@@ -337,7 +337,7 @@ def test_s66_overdue_rows_go_in_batches(store: Store, monkeypatch: pytest.Monkey
     sizes: list[int] = []
 
     def count(execute: Any, sql: str, params: Any, *rest: Any) -> Any:
-        if sql.startswith("DELETE"):
+        if sql.startswith(f'DELETE FROM "{StoredSession._meta.db_table}"'):
             sizes.append(len(params) - 3)
         return execute(sql, params, *rest)
 

@@ -226,7 +226,7 @@ class Store(ABC):
         return False
 
     def samples(self, since: int) -> Sequence[Sample]:
-        """The samples of ``since`` or later, the earliest first."""
+        """The samples of ``since`` or later, the earliest first, without those of a clock that was ahead."""
         return ()
 
     def _cannot_list(self) -> NotImplementedError:

@@ -375,11 +375,12 @@ redis.call('EXPIRE', KEYS[1], ARGV[1])
 return 1
 """)
 
-# Arguments: the time of the sample, the sample, and for how long samples are kept, by the server's own clock: that of a
-# machine that is ahead must not take what all others have kept.
+# Arguments: the time of the sample, the sample, and for how long samples are kept, by the server's own clock, if that may
+# be asked: that of a machine that is ahead must not take what all others have kept.
 SAMPLE = _script("""
 local at, sample, ttl = unpack(ARGV)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. math.min(at, redis.call('TIME')[1]) - ttl)
+local now = redis.pcall('TIME')
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', '(' .. math.min(at, now[1] or at) - ttl)
 if redis.call('ZCOUNT', KEYS[1], at, at) == 0 then redis.call('ZADD', KEYS[1], at, sample) end
 redis.call('EXPIRE', KEYS[1], ttl)
 return 1

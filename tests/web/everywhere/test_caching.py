@@ -382,7 +382,7 @@ def test_s51_no_release_with_known_holes_can_be_installed(engine: type[SessionSt
     tox.read(ROOT / "tox.ini")
     options = setup["options"]["install_requires"], setup["options.extras_require"]
     floors = _floors(options[0])
-    for extra in ("redis", "drf", "prometheus", "opentelemetry", "test"):
+    for extra in ("redis", "drf", "prometheus", "opentelemetry", "geoip", "test"):
         floors = {**_floors(options[1][extra]), **floors}
     for name, least in (("Django", "5.2.19"), ("djangorestframework", "3.18.2"), ("redis", "4.5.4")):
         assert _release(floors[name]) >= _release(least)
