@@ -171,8 +171,9 @@ def test_progress_can_be_loaded_again(listing: Listing, site: Site) -> None:
     """That goes on with it, as the button does."""
     site.control("grow", count=3000)
     listing.open().page.get_by_role("link", name="End all sessions").click()
-    button(listing).click()
-    while listing.page.locator("progress").count():
+    with listing.page.expect_navigation():
+        button(listing).click()
+    while "/end-matching/" in listing.page.url:
         listing.page.reload()
     done(listing, "sessions were ended.")
     listing.open().wait_for(1)
