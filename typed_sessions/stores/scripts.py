@@ -375,7 +375,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[1])
 return 1
 """)
 
-# Arguments: the time of the sample, the sample, and for how long samples are kept, by the server's own clock if that may
+# Arguments: the time of the sample, the sample, and for how long samples are kept, by the server's own clock if it may
 # be asked: a machine whose clock is ahead must not take what all others have kept.
 SAMPLE = _script("""
 local at, sample, ttl = unpack(ARGV)
