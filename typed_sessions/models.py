@@ -32,9 +32,9 @@ class StoredSession(models.Model):
     expires = models.BigIntegerField(_("expires"))
     until = models.BigIntegerField(_("absolute end"), null=True, blank=True)
     client = models.TextField(_("client"), blank=True)
-    # Of the client, to find sessions by; NULL, of which an index takes next to nothing, where there is none.
-    address = models.CharField(_("address"), max_length=45, null=True, blank=True)  # noqa: DJ001
-    last_address = models.CharField(_("last address"), max_length=45, null=True, blank=True)  # noqa: DJ001
+    # Of the client, to find sessions by. An index takes next to nothing for NULL; the release before writes neither.
+    address = models.CharField(_("address"), max_length=45, null=True, blank=True)  # noqa: DJ001  # NULL is none
+    last_address = models.CharField(_("last address"), max_length=45, null=True, blank=True)  # noqa: DJ001  # likewise
     data = models.TextField(_("fields"))
     bag = models.TextField(_("bag"))
     lease = models.CharField(max_length=40, blank=True, db_default="")
